@@ -1,0 +1,2 @@
+//! The `mtl` command.
+fn main() {}
