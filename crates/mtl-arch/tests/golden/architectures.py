@@ -43,7 +43,8 @@ class Parameters:
     def constant(self, path, columns, value, trained):
         store = self.trained if trained else self.running
         if path not in store:
-            store[path] = torch.full((1, columns), value, dtype=torch.float64, requires_grad=trained)
+            full = torch.full((1, columns), value, dtype=torch.float64)
+            store[path] = full.requires_grad_(trained)
         return store[path]
 
 
