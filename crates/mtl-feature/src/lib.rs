@@ -1,1 +1,41 @@
 #![doc = include_str!("../README.md")]
+
+mod chunk;
+mod column;
+mod compact;
+mod count;
+mod encode;
+mod error;
+mod fit;
+mod key;
+mod label;
+mod number;
+mod numeric;
+mod quantile;
+mod schema;
+mod spec;
+mod table;
+mod vocabulary;
+
+pub use chunk::{Chunk, Rows};
+pub use column::{Cell, RawColumn, TextColumn, Values};
+pub use encode::{Encoder, Targets};
+pub use error::{Error, Result, nearest_names};
+pub use fit::SchemaFitter;
+pub use key::Key;
+pub use label::{LabelKind, LabelSpec};
+pub use numeric::Scaling;
+pub use quantile::Quantiles;
+pub use schema::{CategoricalShape, Encoding, FittedFeature, Schema};
+pub use spec::{FeatureKind, FeatureSpec, SchemaSpec, Transform};
+pub use table::FeatureTable;
+pub use vocabulary::Vocabulary;
+
+/// The id of a value that the training rows did not have, or had too rarely.
+pub const UNSEEN: u32 = 0;
+
+/// The id of a missing value: it has a row of its own in every table.
+pub const MISSING: u32 = 1;
+
+/// Ids below this one are reserved; the first known value has it.
+pub const FIRST_KNOWN: u32 = 2;

@@ -1,0 +1,147 @@
+//! Fitting: one pass over the training rows, chunk by chunk, into a [`Schema`].
+
+use rayon::prelude::*;
+
+use crate::count::KeyMap;
+use crate::key::key_of;
+use crate::numeric::ScalingFitter;
+use crate::quantile::QuantileFitter;
+use crate::spec::Plan;
+use crate::{
+    Chunk, Encoding, Error, FeatureSpec, FittedFeature, LabelSpec, Result, Schema, SchemaSpec,
+    Vocabulary,
+};
+
+/// Learns a [`Schema`] from training rows that come in chunks.
+///
+/// What it holds grows with the number of distinct values, not of rows, and what comes out does not
+/// depend on the order of the rows, on how they are cut into chunks, or on the number of threads.
+#[derive(Debug)]
+pub struct SchemaFitter {
+    features: Vec<FeatureFitter>,
+    labels: Vec<LabelSpec>,
+    group: Option<String>,
+    weight: Option<String>,
+    n_rows: u64,
+}
+
+impl SchemaFitter {
+    /// Begins with checked settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that do not go together, [`Error::Twice`] for two features
+    /// or two labels of one name.
+    pub fn new(spec: SchemaSpec) -> Result<Self> {
+        let mut features: Vec<FeatureFitter> =
+            spec.features.into_iter().map(FeatureFitter::new).collect::<Result<_>>()?;
+        features.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        let mut labels = spec.labels;
+        labels.iter().try_for_each(LabelSpec::check)?;
+        labels.sort_by(|a, b| a.name.cmp(&b.name));
+        let indicators = features.iter().filter_map(|feature| feature.spec.indicator_name());
+        let names = features.iter().map(|feature| feature.spec.name.clone()).chain(indicators);
+        check_distinct("features", names)?;
+        check_distinct("labels", labels.iter().map(|label| label.name.clone()))?;
+        Ok(Self { features, labels, group: spec.group, weight: spec.weight, n_rows: 0 })
+    }
+
+    /// The columns that fitting reads, without doubles, in order of name.
+    pub fn columns(&self) -> Vec<&str> {
+        let mut columns: Vec<_> = self.features.iter().map(|f| f.spec.column_name()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// Learns from some more rows.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] or [`Error::Value`]; what was learnt is then of no use.
+    pub fn observe(&mut self, chunk: &Chunk) -> Result<()> {
+        let results: Vec<Result<()>> =
+            self.features.par_iter_mut().map(|feature| feature.observe(chunk)).collect();
+        self.n_rows += chunk.n_rows() as u64;
+        results.into_iter().collect()
+    }
+
+    /// The schema of the rows seen.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`] if there were none.
+    pub fn finish(self) -> Result<Schema> {
+        if self.n_rows == 0 {
+            return Err(Error::NoRows);
+        }
+        let features = self.features.into_par_iter().map(FeatureFitter::finish).collect();
+        Ok(Schema::from_parts(features, self.labels, self.group, self.weight))
+    }
+}
+
+fn check_distinct(what: &'static str, names: impl Iterator<Item = String>) -> Result<()> {
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(Error::Twice { what, name: pair[0].clone() }),
+    }
+}
+
+#[derive(Debug)]
+struct FeatureFitter {
+    spec: FeatureSpec,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Vocabulary { counts: KeyMap<u64>, min_count: u64 },
+    Hashed { buckets: u32 },
+    Scaling(ScalingFitter),
+    Quantiles(QuantileFitter),
+}
+
+impl FeatureFitter {
+    fn new(spec: FeatureSpec) -> Result<Self> {
+        let state = match spec.check()? {
+            Plan::Vocabulary { min_count } => {
+                State::Vocabulary { counts: KeyMap::default(), min_count }
+            }
+            Plan::Hashed { buckets } => State::Hashed { buckets },
+            Plan::Scaling { log1p, standardise } => {
+                State::Scaling(ScalingFitter::new(log1p, standardise))
+            }
+            Plan::Quantiles { n_buckets } => State::Quantiles(QuantileFitter::new(n_buckets)),
+        };
+        Ok(Self { spec, state })
+    }
+
+    fn observe(&mut self, chunk: &Chunk) -> Result<()> {
+        let name = self.spec.column_name();
+        let column = chunk.need(name, || format!("feature `{}`", self.spec.name))?;
+        let counted = match &mut self.state {
+            State::Vocabulary { counts, .. } => column.count_cells(|cell, count| {
+                if let Some(key) = key_of(cell)? {
+                    counts.add(&key, count);
+                }
+                Ok(())
+            }),
+            State::Hashed { .. } => Ok(()),
+            State::Scaling(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
+            State::Quantiles(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
+        };
+        let error = |(i, why)| Error::value(chunk.rows().number(i), name, column.cell(i), why);
+        counted.map_err(error)
+    }
+
+    fn finish(self) -> FittedFeature {
+        let encoding = match self.state {
+            State::Vocabulary { counts, min_count } => {
+                Encoding::Vocabulary(Vocabulary::from_counts(counts, min_count))
+            }
+            State::Hashed { buckets } => Encoding::Hashed { buckets },
+            State::Scaling(fitter) => Encoding::Scaling(fitter.finish()),
+            State::Quantiles(fitter) => Encoding::Quantiles(fitter.finish()),
+        };
+        FittedFeature::from_parts(self.spec, encoding)
+    }
+}

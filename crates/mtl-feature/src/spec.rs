@@ -1,0 +1,346 @@
+//! What a user writes about features, and the checked form of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, LabelSpec, Result};
+
+/// Whether a feature's values are names or sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FeatureKind {
+    /// Values are names: an id each, and a row of an embedding table for each id.
+    Categorical,
+    /// Values are sizes: a number, or the id of a bucket of numbers.
+    Numeric,
+}
+
+/// What is done to a numeric feature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Transform {
+    /// Nothing.
+    #[default]
+    None,
+    /// sign(x)·ln(1 + |x|).
+    Log1p,
+    /// (x − mean) / standard deviation, of the training rows.
+    Standardise,
+    /// `Log1p`, then `Standardise`.
+    Log1pStandardise,
+    /// Cut at quantiles of the training rows into `buckets` ids, which are embedded.
+    Quantiles,
+}
+
+/// One `[[feature]]` of a configuration.
+///
+/// | key | default | purpose | range |
+/// |---|---|---|---|
+/// | `name` | – | the feature's name | not empty |
+/// | `kind` | – | `"categorical"` or `"numeric"` | |
+/// | `column` | `name` | the column it reads | |
+/// | `groups` | none | groups by which a model may read features | |
+/// | `dim` | the model's | embedding dimension (ids only) | ≥ 1 |
+/// | `min_count` | 1 | training rows a value needs to be known (vocabulary) | ≥ 1 |
+/// | `hash_buckets` | – | hash values into so many ids in place of a vocabulary | 1 to 2³¹ |
+/// | `transform` | `"none"` | see [`Transform`] (numeric) | |
+/// | `buckets` | – | number of buckets (`"quantiles"`) | ≥ 2 |
+/// | `missing_indicator` | false | a second value `<name>.missing`, 1 where missing, else 0 (numeric) | |
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FeatureSpec {
+    /// The feature's name.
+    pub name: String,
+    /// Names or sizes.
+    pub kind: FeatureKind,
+    /// The column it reads, if it is not called like the feature.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// The groups that it belongs to.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Embedding dimension, if it is not the model's.
+    #[serde(default)]
+    pub dim: Option<usize>,
+    /// Training rows that a value needs to be known.
+    #[serde(default)]
+    pub min_count: Option<u64>,
+    /// Hashing in place of a vocabulary.
+    #[serde(default)]
+    pub hash_buckets: Option<u32>,
+    /// What is done to a numeric feature.
+    #[serde(default)]
+    pub transform: Option<Transform>,
+    /// Number of quantile buckets.
+    #[serde(default)]
+    pub buckets: Option<usize>,
+    /// Whether being missing is a value of its own.
+    #[serde(default)]
+    pub missing_indicator: bool,
+}
+
+impl FeatureSpec {
+    /// A categorical feature with a vocabulary of every training value.
+    pub fn categorical(name: impl Into<String>) -> Self {
+        Self::of_kind(name.into(), FeatureKind::Categorical)
+    }
+
+    /// A numeric feature, used as it is.
+    pub fn numeric(name: impl Into<String>) -> Self {
+        Self::of_kind(name.into(), FeatureKind::Numeric)
+    }
+
+    fn of_kind(name: String, kind: FeatureKind) -> Self {
+        Self {
+            name,
+            kind,
+            column: None,
+            groups: Vec::new(),
+            dim: None,
+            min_count: None,
+            hash_buckets: None,
+            transform: None,
+            buckets: None,
+            missing_indicator: false,
+        }
+    }
+
+    /// Reads another column than the one of its name.
+    pub fn column(mut self, column: impl Into<String>) -> Self {
+        self.column = Some(column.into());
+        self
+    }
+
+    /// Sets the embedding dimension.
+    pub fn dim(mut self, dim: usize) -> Self {
+        self.dim = Some(dim);
+        self
+    }
+
+    /// Adds the feature to a group.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.groups.push(group.into());
+        self
+    }
+
+    /// Keeps only values that so many training rows have.
+    pub fn min_count(mut self, min_count: u64) -> Self {
+        self.min_count = Some(min_count);
+        self
+    }
+
+    /// Hashes into so many ids in place of a vocabulary.
+    pub fn hash_buckets(mut self, buckets: u32) -> Self {
+        self.hash_buckets = Some(buckets);
+        self
+    }
+
+    /// Transforms a numeric feature.
+    pub fn transform(mut self, transform: Transform) -> Self {
+        self.transform = Some(transform);
+        self
+    }
+
+    /// Cuts a numeric feature at quantiles into so many buckets.
+    pub fn quantiles(mut self, buckets: usize) -> Self {
+        self.buckets = Some(buckets);
+        self.transform(Transform::Quantiles)
+    }
+
+    /// Adds the value `<name>.missing`.
+    pub fn with_missing_indicator(mut self) -> Self {
+        self.missing_indicator = true;
+        self
+    }
+
+    /// The column it reads.
+    pub fn column_name(&self) -> &str {
+        self.column.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The name of its missing indicator.
+    pub(crate) fn indicator_name(&self) -> Option<String> {
+        self.missing_indicator.then(|| format!("{}.missing", self.name))
+    }
+
+    /// The way of encoding that the keys say, if they go together.
+    pub(crate) fn check(&self) -> Result<Plan> {
+        if self.name.is_empty() {
+            return Err(self.wrong("name", "empty", "a name"));
+        }
+        if self.dim == Some(0) {
+            return Err(self.wrong("dim", 0, "at least 1"));
+        }
+        match self.kind {
+            FeatureKind::Categorical => self.check_categorical(),
+            FeatureKind::Numeric => self.check_numeric(),
+        }
+    }
+
+    fn check_categorical(&self) -> Result<Plan> {
+        const ONLY: &str = "nothing: it is for numeric features only";
+        if let Some(transform) = self.transform {
+            return Err(self.wrong("transform", format!("{transform:?}").to_lowercase(), ONLY));
+        }
+        if let Some(buckets) = self.buckets {
+            return Err(self.wrong("buckets", buckets, "`hash_buckets` for a categorical feature"));
+        }
+        if self.missing_indicator {
+            return Err(self.wrong("missing_indicator", true, ONLY));
+        }
+        match (self.hash_buckets, self.min_count) {
+            (Some(_), Some(count)) => {
+                Err(self.wrong("min_count", count, "nothing beside `hash_buckets`"))
+            }
+            (Some(buckets), None) if buckets == 0 || buckets > 1 << 31 => {
+                Err(self.wrong("hash_buckets", buckets, "1 to 2147483648"))
+            }
+            (Some(buckets), None) => Ok(Plan::Hashed { buckets }),
+            (None, Some(0)) => Err(self.wrong("min_count", 0, "at least 1")),
+            (None, count) => Ok(Plan::Vocabulary { min_count: count.unwrap_or(1) }),
+        }
+    }
+
+    fn check_numeric(&self) -> Result<Plan> {
+        const ONLY: &str = "nothing: it is for categorical features only";
+        if let Some(count) = self.min_count {
+            return Err(self.wrong("min_count", count, ONLY));
+        }
+        if let Some(buckets) = self.hash_buckets {
+            return Err(self.wrong("hash_buckets", buckets, ONLY));
+        }
+        let transform = self.transform.unwrap_or_default();
+        if transform == Transform::Quantiles {
+            return match self.buckets {
+                _ if self.missing_indicator => {
+                    let expected = "nothing beside quantiles, which have an id for missing values";
+                    Err(self.wrong("missing_indicator", true, expected))
+                }
+                Some(n_buckets) if n_buckets >= 2 => Ok(Plan::Quantiles { n_buckets }),
+                Some(n_buckets) => Err(self.wrong("buckets", n_buckets, "at least 2")),
+                None => Err(self.wrong("buckets", "not given", "the number of quantile buckets")),
+            };
+        }
+        if let Some(buckets) = self.buckets {
+            return Err(self.wrong("buckets", buckets, "it with `transform = \"quantiles\"` only"));
+        }
+        if let Some(dim) = self.dim {
+            return Err(self.wrong("dim", dim, "nothing: only ids and quantiles are embedded"));
+        }
+        let log1p = matches!(transform, Transform::Log1p | Transform::Log1pStandardise);
+        let standardise = matches!(transform, Transform::Standardise | Transform::Log1pStandardise);
+        Ok(Plan::Scaling { log1p, standardise })
+    }
+
+    fn wrong(&self, key: &'static str, value: impl ToString, expected: &str) -> Error {
+        let owner = format!("feature `{}`", self.name);
+        Error::Setting { owner, key, value: value.to_string(), expected: expected.to_owned() }
+    }
+}
+
+/// How a feature will be encoded: what a [`FeatureSpec`] means once checked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Plan {
+    Vocabulary { min_count: u64 },
+    Hashed { buckets: u32 },
+    Scaling { log1p: bool, standardise: bool },
+    Quantiles { n_buckets: usize },
+}
+
+/// Everything that is read from a row: features, labels, and the columns that are neither.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SchemaSpec {
+    /// The features, in any order.
+    pub features: Vec<FeatureSpec>,
+    /// The labels, in any order.
+    pub labels: Vec<LabelSpec>,
+    /// The column by which GAUC groups rows, such as the user.
+    pub group: Option<String>,
+    /// The column of the rows' weights.
+    pub weight: Option<String>,
+}
+
+impl SchemaSpec {
+    /// A specification without group and weight.
+    pub fn new(features: Vec<FeatureSpec>, labels: Vec<LabelSpec>) -> Self {
+        Self { features, labels, group: None, weight: None }
+    }
+
+    /// Names the column by which GAUC groups rows.
+    pub fn group(mut self, column: impl Into<String>) -> Self {
+        self.group = Some(column.into());
+        self
+    }
+
+    /// Every column that is read, with who needs it ("feature `age`"), in the order of the lists.
+    pub fn needs(&self) -> Vec<(&str, String)> {
+        let feature = |f: &FeatureSpec| format!("feature `{}`", f.name);
+        let label = |l: &LabelSpec| format!("label `{}`", l.name);
+        let features = self.features.iter().map(|f| (f.column_name(), feature(f)));
+        let labels = self.labels.iter().map(|l| (l.column_name(), label(l)));
+        let group = self.group.as_deref().map(|column| (column, "the group".to_owned()));
+        let weight = self.weight.as_deref().map(|column| (column, "the weight".to_owned()));
+        features.chain(labels).chain(group).chain(weight).collect()
+    }
+
+    /// Names the column of the rows' weights.
+    pub fn weight(mut self, column: impl Into<String>) -> Self {
+        self.weight = Some(column.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(toml: &str, expected: &str) {
+        let spec: std::result::Result<FeatureSpec, _> = toml::from_str(toml);
+        let found = match spec {
+            Ok(spec) => spec.check().map_or_else(|e| e.to_string(), |plan| format!("{plan:?}")),
+            Err(error) => error.message().to_owned(),
+        };
+        assert!(found.starts_with(expected), "{toml}\nfound    {found}\nexpected {expected}");
+    }
+
+    #[test]
+    fn keys_that_go_together_are_accepted() {
+        check("name = 'a'\nkind = 'categorical'", "Vocabulary { min_count: 1 }");
+        check("name = 'a'\nkind = 'categorical'\nhash_buckets = 9\ndim = 4", "Hashed { buckets: 9");
+        check("name = 'a'\nkind = 'numeric'", "Scaling { log1p: false, standardise: false }");
+        let both = "name = 'a'\nkind = 'numeric'\ntransform = 'log1p_standardise'";
+        check(both, "Scaling { log1p: true, standardise: true }");
+        let quantiles =
+            "name = 'a'\nkind = 'numeric'\ntransform = 'quantiles'\nbuckets = 4\ndim = 2";
+        check(quantiles, "Quantiles { n_buckets: 4 }");
+    }
+
+    #[test]
+    fn keys_that_do_not_are_named() {
+        check("name = 'a'\nkind = 'categorical'\nmin_cnt = 2", "unknown field `min_cnt`");
+        check("name = 'a'", "missing field `kind`");
+        check("name = 'a'\nkind = 'text'", "unknown variant `text`");
+        let categorical = "name = 'a'\nkind = 'categorical'\n";
+        for (key, expected) in [
+            ("min_count = 0", "feature `a`: `min_count` is 0, expected at least 1"),
+            ("hash_buckets = 0", "feature `a`: `hash_buckets` is 0, expected 1 to 2147483648"),
+            ("dim = 0", "feature `a`: `dim` is 0, expected at least 1"),
+            ("transform = 'log1p'", "feature `a`: `transform` is log1p, expected nothing"),
+            ("hash_buckets = 2\nmin_count = 2", "feature `a`: `min_count` is 2, expected nothing"),
+        ] {
+            check(&format!("{categorical}{key}"), expected);
+        }
+        let numeric = "name = 'a'\nkind = 'numeric'\n";
+        for (key, expected) in [
+            ("dim = 3", "feature `a`: `dim` is 3, expected nothing"),
+            ("transform = 'quantiles'", "feature `a`: `buckets` is not given"),
+            ("buckets = 3", "feature `a`: `buckets` is 3, expected it with"),
+            ("min_count = 3", "feature `a`: `min_count` is 3, expected nothing"),
+        ] {
+            check(&format!("{numeric}{key}"), expected);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Encoded rows.
+
+use crate::{Error, Result};
+
+/// Encoded rows, column by column. Every kind of column is sorted by name, so nothing about a model
+/// depends on the order of a file or of a configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeatureTable {
+    pub(crate) n_rows: usize,
+    pub(crate) ids: Vec<(String, Vec<u32>)>,
+    pub(crate) values: Vec<(String, Vec<f32>)>,
+    pub(crate) labels: Vec<(String, Vec<f32>)>,
+    pub(crate) weights: Option<Vec<f32>>,
+    pub(crate) groups: Option<Vec<u64>>,
+}
+
+impl FeatureTable {
+    /// A table of `n_rows` rows and no columns yet.
+    pub fn new(n_rows: usize) -> Self {
+        Self { n_rows, ..Self::default() }
+    }
+
+    /// Adds the ids of a categorical feature.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Twice`], as for the others.
+    pub fn with_ids(mut self, name: impl Into<String>, ids: Vec<u32>) -> Result<Self> {
+        insert("features", &mut self.ids, name.into(), ids, self.n_rows)?;
+        Ok(self)
+    }
+
+    /// Adds the values of a numeric feature.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Twice`].
+    pub fn with_values(mut self, name: impl Into<String>, values: Vec<f32>) -> Result<Self> {
+        insert("features", &mut self.values, name.into(), values, self.n_rows)?;
+        Ok(self)
+    }
+
+    /// Adds a label, NaN where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Twice`].
+    pub fn with_label(mut self, name: impl Into<String>, labels: Vec<f32>) -> Result<Self> {
+        insert("labels", &mut self.labels, name.into(), labels, self.n_rows)?;
+        Ok(self)
+    }
+
+    /// Sets the rows' weights.
+    ///
+    /// # Errors
+    /// [`Error::Length`], or [`Error::Value`] (rows counted from 0) for one that is negative or not finite.
+    pub fn with_weights(mut self, weights: Vec<f32>) -> Result<Self> {
+        check_length("weights", weights.len(), self.n_rows)?;
+        if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            let cell = crate::Cell::Float(weights[row].into());
+            return Err(Error::value(row as u64, "weights", cell, "a finite number of at least 0"));
+        }
+        self.weights = Some(weights);
+        Ok(self)
+    }
+
+    /// Sets the rows' groups.
+    ///
+    /// # Errors
+    /// [`Error::Length`].
+    pub fn with_groups(mut self, groups: Vec<u64>) -> Result<Self> {
+        check_length("groups", groups.len(), self.n_rows)?;
+        self.groups = Some(groups);
+        Ok(self)
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.n_rows == 0
+    }
+
+    /// The categorical features: names and ids, in order of name.
+    pub fn ids(&self) -> &[(String, Vec<u32>)] {
+        &self.ids
+    }
+
+    /// The numeric features: names and values, in order of name.
+    pub fn values(&self) -> &[(String, Vec<f32>)] {
+        &self.values
+    }
+
+    /// The labels: names and values, NaN where missing, in order of name.
+    pub fn labels(&self) -> &[(String, Vec<f32>)] {
+        &self.labels
+    }
+
+    /// The rows' weights, if there are any: finite and at least 0.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
+    }
+
+    /// The rows' groups, if there are any: the same number for the same group.
+    pub fn groups(&self) -> Option<&[u64]> {
+        self.groups.as_deref()
+    }
+
+    /// The ids of a categorical feature.
+    pub fn ids_of(&self, name: &str) -> Option<&[u32]> {
+        find(&self.ids, name)
+    }
+
+    /// The values of a numeric feature.
+    pub fn values_of(&self, name: &str) -> Option<&[f32]> {
+        find(&self.values, name)
+    }
+
+    /// A label, NaN where missing.
+    pub fn label_of(&self, name: &str) -> Option<&[f32]> {
+        find(&self.labels, name)
+    }
+
+    /// The rows numbered by `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no row of such a number.
+    pub fn select(&self, rows: &[u32]) -> Self {
+        Self {
+            n_rows: rows.len(),
+            ids: pick_all(&self.ids, rows),
+            values: pick_all(&self.values, rows),
+            labels: pick_all(&self.labels, rows),
+            weights: self.weights.as_ref().map(|weights| pick(weights, rows)),
+            groups: self.groups.as_ref().map(|groups| pick(groups, rows)),
+        }
+    }
+}
+
+fn insert<T>(
+    what: &'static str,
+    columns: &mut Vec<(String, Vec<T>)>,
+    name: String,
+    column: Vec<T>,
+    n_rows: usize,
+) -> Result<()> {
+    check_length(&name, column.len(), n_rows)?;
+    match columns.binary_search_by(|(other, _)| other.cmp(&name)) {
+        Ok(_) => Err(Error::Twice { what, name }),
+        Err(place) => {
+            columns.insert(place, (name, column));
+            Ok(())
+        }
+    }
+}
+
+fn check_length(column: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Length { column: column.to_owned(), found, expected })
+}
+
+fn find<'t, T>(columns: &'t [(String, Vec<T>)], name: &str) -> Option<&'t [T]> {
+    let found = columns.binary_search_by(|(other, _)| other.as_str().cmp(name));
+    found.ok().map(|i| columns[i].1.as_slice())
+}
+
+fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|&row| column[row as usize]).collect()
+}
+
+fn pick_all<T: Copy>(columns: &[(String, Vec<T>)], rows: &[u32]) -> Vec<(String, Vec<T>)> {
+    columns.iter().map(|(name, column)| (name.clone(), pick(column, rows))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_sorted_whatever_the_order_they_came_in() {
+        let table = FeatureTable::new(2).with_ids("b", vec![3, 4]).unwrap();
+        let table =
+            table.with_ids("a", vec![1, 2]).unwrap().with_label("y", vec![0.0, 1.0]).unwrap();
+        let names: Vec<_> = table.ids().iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(table.ids_of("b"), Some(&[3, 4][..]));
+        assert_eq!(table.ids_of("c"), None);
+        assert_eq!(table.select(&[1, 0, 1]).ids_of("a"), Some(&[2, 1, 2][..]));
+    }
+
+    #[test]
+    fn a_column_that_does_not_fit_is_refused() {
+        let table = FeatureTable::new(2).with_values("x", vec![0.0; 2]).unwrap();
+        let error = table.clone().with_values("x", vec![0.0; 2]).unwrap_err();
+        assert_eq!(error.to_string(), "two features are named `x`");
+        let error = table.clone().with_label("y", vec![0.0]).unwrap_err();
+        assert_eq!(error.to_string(), "column `y` has 1 rows, expected 2");
+        let error = table.with_weights(vec![1.0, -1.0]).unwrap_err();
+        assert!(error.to_string().contains("row 1, column `weights`: found `-1`"), "{error}");
+    }
+}
