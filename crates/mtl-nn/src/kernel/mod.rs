@@ -1,0 +1,26 @@
+//! Matrix products and vectorised loops: the one module that holds unsafe code.
+//!
+//! Everything here takes checked views ([`crate::Mat`], [`crate::MatMut`]) or slices, so callers
+//! stay safe. Which instructions run is decided at run time; [`instructions`] says which.
+
+mod element;
+mod product;
+mod random;
+
+pub use element::{add, axpy, column_sums, dot, scale, sum, vectorise};
+pub use product::{Transpose, product};
+pub use random::{Draws, hash};
+
+/// The widest instruction set that the element-wise loops use on this processor.
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bw") {
+            return "avx512";
+        }
+        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            return "avx2+fma";
+        }
+    }
+    "baseline"
+}

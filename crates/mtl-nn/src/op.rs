@@ -1,0 +1,472 @@
+//! The one trait that every op implements, and what an op sees while it runs.
+//!
+//! An op is a node of a [`Graph`](crate::Graph): it maps columns of earlier nodes, parameters and
+//! slots of the batch to a matrix of its own. Other crates add ops through this trait on the same
+//! terms as the ones here.
+//!
+//! How to add one: a struct of [`Var`]s and ids in a file of its own; [`Op::forward`] and
+//! [`Op::backward`] side by side; a test that calls [`crate::check::gradients`].
+
+use std::fmt::Debug;
+
+use crate::{
+    Batch, Graph, IdSlot, Mat, MatMut, ParamId, Params, Scalar, SparseGradient, TableId, ValueSlot,
+};
+
+/// A node of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) u32);
+
+impl NodeId {
+    /// Position in [`Graph::nodes`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Some consecutive columns of a node's value: what ops read and what layers hand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Var {
+    pub(crate) node: NodeId,
+    pub(crate) start: u32,
+    pub(crate) n_cols: u32,
+}
+
+impl Var {
+    /// The node whose columns these are.
+    pub const fn node(self) -> NodeId {
+        self.node
+    }
+
+    /// The first column.
+    pub const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The number of columns.
+    pub const fn n_cols(self) -> usize {
+        self.n_cols as usize
+    }
+
+    /// Columns `start .. start + n` of these; nothing is copied.
+    ///
+    /// # Panics
+    /// If they are not all among these columns.
+    pub fn columns(self, start: usize, n: usize) -> Self {
+        assert!(start + n <= self.n_cols(), "columns {start}+{n} of {}", self.n_cols);
+        Self { node: self.node, start: self.start + start as u32, n_cols: n as u32 }
+    }
+}
+
+/// A table read through a slot of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Where the ids are.
+    pub slot: IdSlot,
+    /// The table they index.
+    pub table: TableId,
+}
+
+/// Whether a pass trains or predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout and batch statistics are on.
+    Train {
+        /// The seed that dropout draws from.
+        seed: u64,
+        /// The training step, which dropout draws from too.
+        step: u64,
+    },
+    /// Dropout is off; running statistics stand in for the batch's.
+    Predict,
+}
+
+/// A differentiable function of earlier nodes, parameters and the batch.
+///
+/// All values of a pass have the same number of rows, and rows do not meet, save in ops that
+/// declare [`Op::n_statistics`].
+pub trait Op<S: Scalar>: Debug + Send + Sync {
+    /// The kind of op, such as `dense`, for printing and export.
+    fn kind(&self) -> &'static str;
+
+    /// Columns of the output.
+    fn n_cols(&self) -> usize;
+
+    /// Columns of earlier nodes that the op reads. [`Forward::input`] and
+    /// [`Backprop::input_gradient`] index this list.
+    fn inputs(&self) -> &[Var] {
+        &[]
+    }
+
+    /// Dense parameters that the op reads.
+    fn params(&self) -> &[ParamId] {
+        &[]
+    }
+
+    /// Embedding tables that the op reads. An op with lookups has no inputs; instead of
+    /// [`Op::backward`] it has [`Op::scatter`].
+    fn lookups(&self) -> &[Lookup] {
+        &[]
+    }
+
+    /// Slots of values that the op reads.
+    fn value_slots(&self) -> &[ValueSlot] {
+        &[]
+    }
+
+    /// Values a row that the op keeps between its forward and its backward pass.
+    fn n_saved(&self) -> usize {
+        0
+    }
+
+    /// Computes the output: every value of it.
+    fn forward(&self, pass: &mut Forward<'_, S>);
+
+    /// Turns the gradient of the output into gradients of inputs and parameters.
+    ///
+    /// Each of [`Backprop::input_gradient`] and [`Backprop::param_gradient`] says whether to set
+    /// or to add, or that nobody needs it; they must be visited in the order of
+    /// [`Op::inputs`] and [`Op::params`].
+    fn backward(&self, pass: &mut Backprop<'_, S>);
+
+    /// Adds the gradients of the rows of `table` to `sink`, one batch row after another.
+    fn scatter(&self, table: TableId, rows: &RowGradients<'_, S>, sink: &mut SparseGradient<S>) {
+        let _ = (table, rows, sink);
+    }
+
+    /// For a loss (output rows × 1, the weighted losses of the rows): Σ w over the rows of the
+    /// batch that carry the label. `None` for every other op.
+    fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
+        let _ = batch;
+        None
+    }
+
+    /// The number of sums over the whole batch that the op needs before [`Op::forward`], in
+    /// training only. Not 0 makes the op a barrier: all shards gather, the sums are added in
+    /// shard order, then all shards go on. The backward pass has a barrier with as many sums.
+    fn n_statistics(&self) -> usize {
+        0
+    }
+
+    /// Writes this shard's sums; see [`Op::n_statistics`].
+    fn gather(&self, pass: &Forward<'_, S>, sums: &mut [f64]) {
+        let _ = (pass, sums);
+    }
+
+    /// Writes this shard's sums of the backward pass; see [`Op::n_statistics`].
+    fn gather_backward(&self, pass: &mut Backprop<'_, S>, sums: &mut [f64]) {
+        let _ = (pass, sums);
+    }
+
+    /// Updates the op's [`Role::State`](crate::Role::State) parameters after a training step.
+    fn update_state(&self, sums: &[f64], rows: usize, params: &mut Params<S>) {
+        let _ = (sums, rows, params);
+    }
+}
+
+/// What an op sees in its forward pass.
+#[derive(Debug)]
+pub struct Forward<'a, S> {
+    pub(crate) rows: usize,
+    pub(crate) first_row: usize,
+    pub(crate) op_inputs: &'a [Var],
+    pub(crate) widths: &'a [usize],
+    pub(crate) before: &'a [Vec<S>],
+    pub(crate) out: &'a mut [S],
+    pub(crate) saved: &'a mut [S],
+    pub(crate) params: &'a Params<S>,
+    pub(crate) batch: &'a Batch<S>,
+    pub(crate) mode: Mode,
+    pub(crate) statistics: &'a [f64],
+}
+
+/// The value of `var` among the buffers of a pass.
+fn value<'a, S: Scalar>(
+    values: &'a [Vec<S>],
+    widths: &[usize],
+    var: Var,
+    rows: usize,
+) -> Mat<'a, S> {
+    let node = var.node.index();
+    Mat::new(&values[node][var.start()..], rows, var.n_cols(), widths[node])
+}
+
+impl<'a, S: Scalar> Forward<'a, S> {
+    /// Rows of this pass: a shard of the batch.
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Position in the batch of this pass's first row.
+    pub const fn first_row(&self) -> usize {
+        self.first_row
+    }
+
+    /// Rows of the whole batch.
+    pub const fn batch_rows(&self) -> usize {
+        self.batch.rows
+    }
+
+    /// Training or prediction.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The `i`-th input, rows × its columns.
+    #[inline]
+    pub fn input(&self, i: usize) -> Mat<'a, S> {
+        value(self.before, self.widths, self.op_inputs[i], self.rows)
+    }
+
+    /// A parameter.
+    #[inline]
+    pub fn param(&self, id: ParamId) -> Mat<'a, S> {
+        self.params.param(id)
+    }
+
+    /// `n_cols` columns of parameters stored side by side, from the first of `id` on.
+    #[inline]
+    pub fn param_bank(&self, id: ParamId, n_cols: usize) -> Mat<'a, S> {
+        self.params.bank(id, n_cols)
+    }
+
+    /// A table's values, row-major.
+    #[inline]
+    pub fn table(&self, id: TableId) -> &'a [S] {
+        self.params.table(id)
+    }
+
+    /// The ids of a slot, for the rows of this pass.
+    #[inline]
+    pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
+        &self.batch.id_column(slot)[self.first_row..self.first_row + self.rows]
+    }
+
+    /// The values of a slot of `n_cols` columns, for the rows of this pass.
+    #[inline]
+    pub fn values(&self, slot: ValueSlot, n_cols: usize) -> Mat<'a, S> {
+        let column = self.batch.value_column(slot);
+        Mat::new(&column[self.first_row * n_cols..], self.rows, n_cols, n_cols)
+    }
+
+    /// The sums over the whole batch that the op gathered; empty in prediction.
+    pub const fn statistics(&self) -> &'a [f64] {
+        self.statistics
+    }
+
+    /// The output, rows × [`Op::n_cols`], and what the op saves, rows × [`Op::n_saved`].
+    #[inline]
+    pub fn output(&mut self) -> (MatMut<'_, S>, MatMut<'_, S>) {
+        let (n_out, n_saved) = (self.out.len() / self.rows, self.saved.len() / self.rows);
+        (
+            MatMut::new(self.out, self.rows, n_out, n_out),
+            MatMut::new(self.saved, self.rows, n_saved, n_saved),
+        )
+    }
+}
+
+/// Where a gradient goes.
+#[derive(Debug)]
+pub struct Sink<'a, S> {
+    /// The gradient's place.
+    pub to: MatMut<'a, S>,
+    /// Whether to add to what is there; otherwise what is there is garbage to overwrite.
+    pub add: bool,
+}
+
+impl<S: Scalar> Sink<'_, S> {
+    /// Sets or adds one row.
+    #[inline(always)]
+    pub fn put_row(&mut self, r: usize, values: impl Iterator<Item = S>) {
+        let row = self.to.row(r);
+        if self.add {
+            row.iter_mut().zip(values).for_each(|(to, v)| *to += v);
+        } else {
+            row.iter_mut().zip(values).for_each(|(to, v)| *to = v);
+        }
+    }
+}
+
+/// What an op sees in its backward pass.
+#[derive(Debug)]
+pub struct Backprop<'a, S> {
+    pub(crate) rows: usize,
+    pub(crate) first_row: usize,
+    pub(crate) node: NodeId,
+    pub(crate) op_inputs: &'a [Var],
+    pub(crate) op_params: &'a [ParamId],
+    pub(crate) widths: &'a [usize],
+    pub(crate) values: &'a [Vec<S>],
+    pub(crate) saved: &'a mut [S],
+    pub(crate) before: &'a mut [Vec<S>],
+    pub(crate) gradient: &'a mut [S],
+    pub(crate) params: &'a Params<S>,
+    pub(crate) param_gradients: &'a mut [S],
+    pub(crate) input_sinks: &'a [Option<Put>],
+    pub(crate) param_sinks: &'a [Option<Put>],
+    pub(crate) batch: &'a Batch<S>,
+    pub(crate) mode: Mode,
+    pub(crate) forward_statistics: &'a [f64],
+    pub(crate) statistics: &'a [f64],
+}
+
+/// Whether a gradient is set or added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Set,
+    Add,
+}
+
+impl<'a, S: Scalar> Backprop<'a, S> {
+    /// Rows of this pass: a shard of the batch.
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Position in the batch of this pass's first row.
+    pub const fn first_row(&self) -> usize {
+        self.first_row
+    }
+
+    /// Rows of the whole batch.
+    pub const fn batch_rows(&self) -> usize {
+        self.batch.rows
+    }
+
+    /// The mode of the forward pass.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The `i`-th input, rows × its columns.
+    #[inline]
+    pub fn input(&self, i: usize) -> Mat<'a, S> {
+        value(self.values, self.widths, self.op_inputs[i], self.rows)
+    }
+
+    /// The op's own output, rows × [`Op::n_cols`].
+    #[inline]
+    pub fn output(&self) -> Mat<'a, S> {
+        let node = self.node.index();
+        Mat::new(&self.values[node], self.rows, self.widths[node], self.widths[node])
+    }
+
+    /// A parameter.
+    #[inline]
+    pub fn param(&self, id: ParamId) -> Mat<'a, S> {
+        self.params.param(id)
+    }
+
+    /// `n_cols` columns of parameters stored side by side, from the first of `id` on.
+    #[inline]
+    pub fn param_bank(&self, id: ParamId, n_cols: usize) -> Mat<'a, S> {
+        self.params.bank(id, n_cols)
+    }
+
+    /// The ids of a slot, for the rows of this pass.
+    #[inline]
+    pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
+        &self.batch.id_column(slot)[self.first_row..self.first_row + self.rows]
+    }
+
+    /// The values of a slot of `n_cols` columns, for the rows of this pass.
+    #[inline]
+    pub fn values(&self, slot: ValueSlot, n_cols: usize) -> Mat<'a, S> {
+        let column = self.batch.value_column(slot);
+        Mat::new(&column[self.first_row * n_cols..], self.rows, n_cols, n_cols)
+    }
+
+    /// What the op saved, rows × [`Op::n_saved`].
+    #[inline]
+    pub fn saved(&mut self) -> MatMut<'_, S> {
+        let n_saved = self.saved.len() / self.rows;
+        MatMut::new(self.saved, self.rows, n_saved, n_saved)
+    }
+
+    /// The sums over the whole batch that the op gathered on the way forward.
+    pub const fn forward_statistics(&self) -> &'a [f64] {
+        self.forward_statistics
+    }
+
+    /// The sums over the whole batch that the op gathered on the way back.
+    pub const fn statistics(&self) -> &'a [f64] {
+        self.statistics
+    }
+
+    /// The gradient of the output, rows × [`Op::n_cols`], the op's to overwrite. Taken once.
+    ///
+    /// # Panics
+    /// The second time.
+    #[inline]
+    pub fn take_gradient(&mut self) -> MatMut<'a, S> {
+        let n_cols = self.widths[self.node.index()];
+        MatMut::new(std::mem::take(&mut self.gradient), self.rows, n_cols, n_cols)
+    }
+
+    /// The gradient of the output, read-only.
+    #[inline]
+    pub fn gradient(&self) -> Mat<'_, S> {
+        let n_cols = self.widths[self.node.index()];
+        Mat::new(self.gradient, self.rows, n_cols, n_cols)
+    }
+
+    /// Where the gradient of the `i`-th input goes; `None` if nobody needs it.
+    #[inline]
+    pub fn input_gradient(&mut self, i: usize) -> Option<Sink<'_, S>> {
+        let add = self.input_sinks[i]? == Put::Add;
+        let var = self.op_inputs[i];
+        let node = var.node.index();
+        let data = &mut self.before[node][var.start()..];
+        Some(Sink { to: MatMut::new(data, self.rows, var.n_cols(), self.widths[node]), add })
+    }
+
+    /// Where the gradient of the `i`-th parameter goes; `None` if nobody needs it.
+    #[inline]
+    pub fn param_gradient(&mut self, i: usize) -> Option<Sink<'_, S>> {
+        let add = self.param_sinks[i]? == Put::Add;
+        let spec = self.params.layout().param(self.op_params[i]);
+        Some(Sink { to: spec.window_mut(self.param_gradients), add })
+    }
+
+    /// As [`Backprop::param_gradient`] for `n_cols` columns of parameters stored side by side,
+    /// from the first of the `i`-th on; all of them must want the same.
+    #[inline]
+    pub fn bank_gradient(&mut self, i: usize, n_cols: usize) -> Option<Sink<'_, S>> {
+        let add = self.param_sinks[i]? == Put::Add;
+        let spec = self.params.layout().param(self.op_params[i]);
+        Some(Sink { to: spec.bank_window_mut(self.param_gradients, n_cols), add })
+    }
+
+    /// Whether parameters `i` and `j` want their gradients in the same way.
+    pub fn wants_alike(&self, i: usize, j: usize) -> bool {
+        self.param_sinks[i] == self.param_sinks[j]
+    }
+}
+
+/// The gradient of a lookup's output for a shard, as [`Op::scatter`] sees it.
+#[derive(Debug)]
+pub struct RowGradients<'a, S> {
+    /// The batch whose ids were looked up.
+    pub batch: &'a Batch<S>,
+    /// Position in the batch of the first row.
+    pub first_row: usize,
+    /// rows × [`Op::n_cols`].
+    pub gradient: Mat<'a, S>,
+}
+
+impl<'a, S: Scalar> RowGradients<'a, S> {
+    /// The ids of a slot, for these rows.
+    pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
+        &self.batch.id_column(slot)[self.first_row..self.first_row + self.gradient.rows()]
+    }
+}
+
+/// Prints a graph's inputs of an op, `name[0..64]`.
+pub(crate) fn describe<S: Scalar>(graph: &Graph<S>, var: Var) -> String {
+    let node = &graph.nodes()[var.node.index()];
+    if var.n_cols() == node.n_cols() {
+        node.name().to_owned()
+    } else {
+        format!("{}[{}..{}]", node.name(), var.start(), var.start() + var.n_cols())
+    }
+}

@@ -1,0 +1,297 @@
+//! `Dense`: product + bias + activation + dropout, for one layer or many side by side.
+
+use crate::kernel::{Draws, Transpose, add, hash, product, vectorise};
+use crate::layers::{Activation, Dropout};
+use crate::{Backprop, Forward, Layout, MatMut, Mode, Op, ParamId, Scalar, Var};
+
+/// One dense layer of a [`Dense`] op: y = dropout(act(x·W + b)).
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// x, rows × n_in.
+    pub input: Var,
+    /// W, n_in × n_out.
+    pub weight: ParamId,
+    /// b, 1 × n_out.
+    pub bias: Option<ParamId>,
+    /// The activation.
+    pub activation: Activation,
+    /// Inverted dropout of the activation.
+    pub dropout: Option<Dropout>,
+}
+
+/// Dense layers side by side: rows × Σ n_out.
+///
+/// Units that follow one another, read the same input and whose weights stand side by side in
+/// one bank are computed as one product: a layer of all experts and gates over one input costs
+/// one pass over that input. Units with inputs of their own are products on column views.
+#[derive(Debug)]
+pub struct Dense {
+    inputs: Vec<Var>,
+    params: Vec<ParamId>,
+    products: Vec<Product>,
+    units: Vec<Piece>,
+    n_cols: usize,
+}
+
+/// One product: units `first .. first + n_units` over one input.
+#[derive(Debug)]
+struct Product {
+    input: usize,
+    first: usize,
+    n_units: usize,
+}
+
+/// A unit's place in the output and among the op's parameters.
+#[derive(Debug)]
+struct Piece {
+    start: usize,
+    n_out: usize,
+    weight: usize,
+    bias: Option<usize>,
+    activation: Activation,
+    dropout: Option<Dropout>,
+}
+
+impl Dense {
+    /// The units' layers side by side, in the order given.
+    ///
+    /// # Panics
+    /// If a weight's rows are not its input's columns; layers check this with an error first.
+    pub fn new(layout: &Layout, units: Vec<Unit>) -> Self {
+        let mut op = Self {
+            inputs: Vec::new(),
+            params: Vec::new(),
+            products: Vec::new(),
+            units: Vec::new(),
+            n_cols: 0,
+        };
+        for (i, unit) in units.iter().enumerate() {
+            let spec = layout.param(unit.weight);
+            assert_eq!(spec.rows, unit.input.n_cols(), "`{}` against its input", spec.path);
+            let joins = i > 0
+                && units[i - 1].input == unit.input
+                && layout.param(units[i - 1].weight).is_beside(spec);
+            if let (true, Some(last)) = (joins, op.products.last_mut()) {
+                last.n_units += 1;
+            } else {
+                op.products.push(Product { input: op.inputs.len(), first: i, n_units: 1 });
+                op.inputs.push(unit.input);
+            }
+            op.params.push(unit.weight);
+            let weight = op.params.len() - 1;
+            let bias = unit.bias.map(|bias| {
+                op.params.push(bias);
+                op.params.len() - 1
+            });
+            let (activation, dropout) = (unit.activation, unit.dropout);
+            op.units.push(Piece {
+                start: op.n_cols,
+                n_out: spec.cols,
+                weight,
+                bias,
+                activation,
+                dropout,
+            });
+            op.n_cols += spec.cols;
+        }
+        op
+    }
+
+    /// Columns of the output that the units `first .. first + n` fill.
+    fn span(&self, first: usize, n: usize) -> (usize, usize) {
+        let (head, last) = (&self.units[first], &self.units[first + n - 1]);
+        (head.start, last.start + last.n_out - head.start)
+    }
+
+    /// Turns dy into dz in place, summing the columns into the gradient of the bias.
+    fn through_activation<S: Scalar>(&self, pass: &mut Backprop<'_, S>, dz: &mut MatMut<'_, S>) {
+        let (y, mode, first_row) = (pass.output(), pass.mode(), pass.first_row());
+        for unit in &self.units {
+            let y = y.columns(unit.start, unit.n_out);
+            let mut dz = dz.columns(unit.start, unit.n_out);
+            let mask = Mask::new(unit.dropout, mode);
+            let sink = unit.bias.and_then(|bias| pass.param_gradient(bias));
+            vectorise(|| {
+                let Some(mut sink) = sink else {
+                    for r in 0..y.rows() {
+                        let keep = mask.row(first_row + r);
+                        unit.activation.backward(y.row(r), dz.row(r), keep);
+                    }
+                    return;
+                };
+                let db = sink.to.row(0);
+                if !sink.add {
+                    db.fill(S::zero());
+                }
+                for r in 0..y.rows() {
+                    let keep = mask.row(first_row + r);
+                    unit.activation.backward(y.row(r), dz.row(r), keep);
+                    add(db, dz.row(r));
+                }
+            });
+        }
+    }
+
+    /// dW = xᵀ·dz, in as few products as the wanted gradients allow.
+    fn weights<S: Scalar>(
+        &self,
+        pass: &mut Backprop<'_, S>,
+        dz: &MatMut<'_, S>,
+        product_: &Product,
+    ) {
+        let x = pass.input(product_.input);
+        let end = product_.first + product_.n_units;
+        let mut first = product_.first;
+        while first < end {
+            let weight = self.units[first].weight;
+            let alike = |&u: &usize| pass.wants_alike(weight, self.units[u].weight);
+            let n = (first..end).take_while(alike).count();
+            let (start, n_cols) = self.span(first, n);
+            if let Some(sink) = pass.bank_gradient(weight, n_cols) {
+                let dz = dz.as_mat().columns(start, n_cols);
+                product(sink.to, sink.add, x, dz, Transpose::First);
+            }
+            first += n;
+        }
+    }
+}
+
+impl<S: Scalar> Op<S> for Dense {
+    fn kind(&self) -> &'static str {
+        "dense"
+    }
+
+    fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    fn inputs(&self) -> &[Var] {
+        &self.inputs
+    }
+
+    fn params(&self) -> &[ParamId] {
+        &self.params
+    }
+
+    fn forward(&self, pass: &mut Forward<'_, S>) {
+        for p in &self.products {
+            let (start, n_cols) = self.span(p.first, p.n_units);
+            let weight = self.params[self.units[p.first].weight];
+            let (x, w) = (pass.input(p.input), pass.param_bank(weight, n_cols));
+            let (mut y, _) = pass.output();
+            product(y.columns(start, n_cols), false, x, w, Transpose::Neither);
+        }
+        let (mode, first_row) = (pass.mode(), pass.first_row());
+        for unit in &self.units {
+            let bias = unit.bias.map(|b| pass.param(self.params[b]).row(0));
+            let mask = Mask::new(unit.dropout, mode);
+            let (mut y, _) = pass.output();
+            let mut y = y.columns(unit.start, unit.n_out);
+            vectorise(|| {
+                for r in 0..y.rows() {
+                    if let Some(bias) = bias {
+                        add(y.row(r), bias);
+                    }
+                    unit.activation.forward(y.row(r), mask.row(first_row + r));
+                }
+            });
+        }
+    }
+
+    fn backward(&self, pass: &mut Backprop<'_, S>) {
+        let mut dz = pass.take_gradient();
+        self.through_activation(pass, &mut dz);
+        for p in &self.products {
+            self.weights(pass, &dz, p);
+            let (start, n_cols) = self.span(p.first, p.n_units);
+            let w = pass.param_bank(self.params[self.units[p.first].weight], n_cols);
+            if let Some(sink) = pass.input_gradient(p.input) {
+                let dz = dz.as_mat().columns(start, n_cols);
+                product(sink.to, sink.add, dz, w, Transpose::Second);
+            }
+        }
+    }
+}
+
+/// A unit's dropout in one pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mask<S> {
+    key: u64,
+    threshold: u32,
+    scale: S,
+}
+
+/// What is kept of one row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep<S> {
+    /// Everything.
+    All,
+    /// Where the draw is not below the threshold; what is kept is multiplied by the scale.
+    Drawn(Draws, u32, S),
+}
+
+impl<S: Scalar> Mask<S> {
+    pub(crate) fn new(dropout: Option<Dropout>, mode: Mode) -> Self {
+        match (dropout, mode) {
+            (Some(dropout), Mode::Train { seed, step }) => Self {
+                key: hash(hash(seed, step), dropout.key()),
+                threshold: Draws::threshold(dropout.rate()),
+                scale: S::of(1.0 / (1.0 - dropout.rate())),
+            },
+            _ => Self { key: 0, threshold: 0, scale: S::one() },
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> Keep<S> {
+        if self.threshold == 0 {
+            return Keep::All;
+        }
+        Keep::Drawn(Draws::new(self.key, row as u64), self.threshold, self.scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::NewParam;
+    use crate::{GraphBuilder, Init, Result, Role, check};
+
+    /// Three units: two over one input and side by side (one product), one over columns of it.
+    fn build(activation: Activation, rate: f64) -> Result<()> {
+        let mut b = GraphBuilder::new();
+        let x = b.values("x", 6)?;
+        let x = b.read(x)?;
+        let member =
+            |path: &str, cols| NewParam { path: path.to_owned(), cols, init: Init::GlorotUniform };
+        let wide = b.bank(6, Role::Weight, vec![member("a.weight", 4), member("b.weight", 3)])?;
+        let narrow = b.bank(3, Role::Weight, vec![member("c.weight", 1)])?;
+        let bias = b.bank(1, Role::Bias, vec![member("a.bias", 4), member("c.bias", 1)])?;
+        let unit = |path: &str, input, weight, bias| Unit {
+            input,
+            weight,
+            bias,
+            activation,
+            dropout: Dropout::new(rate, path).expect("a rate below 1"),
+        };
+        let units = vec![
+            unit("a", x, wide[0], Some(bias[0])),
+            unit("b", x, wide[1], None),
+            unit("c", x.columns(2, 3), narrow[0], Some(bias[1])),
+        ];
+        let op = Dense::new(b.layout(), units);
+        assert_eq!(op.products.len(), 2);
+        let y = b.push("dense", op)?;
+        check::gradients(b, &[y])
+    }
+
+    #[test]
+    fn finite_differences() -> Result<()> {
+        for activation in Activation::ALL {
+            for rate in [0.0, 0.4] {
+                build(activation, rate)?;
+            }
+        }
+        Ok(())
+    }
+}

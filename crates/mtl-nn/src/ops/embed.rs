@@ -1,0 +1,154 @@
+//! `Embed`: the input layer — embedding rows and plain values, concatenated.
+
+use crate::op::{Lookup, RowGradients};
+use crate::{Backprop, Forward, IdSlot, Op, Scalar, SparseGradient, TableId, ValueSlot};
+
+/// One part of the concatenation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The row of a table that a slot's id names: rows × `dim`.
+    Lookup {
+        /// The slot of ids.
+        slot: IdSlot,
+        /// The table.
+        table: TableId,
+        /// The table's columns.
+        dim: usize,
+    },
+    /// A slot of values: rows × `n_cols`.
+    Values {
+        /// The slot.
+        slot: ValueSlot,
+        /// Its columns.
+        n_cols: usize,
+    },
+}
+
+impl Part {
+    const fn n_cols(self) -> usize {
+        match self {
+            Self::Lookup { dim, .. } => dim,
+            Self::Values { n_cols, .. } => n_cols,
+        }
+    }
+}
+
+/// x = [E₁[id₁], v₂, E₃[id₃], …], rows × Σ columns: one gather and concatenation for all
+/// features, in the order of the parts.
+#[derive(Debug)]
+pub struct Embed {
+    parts: Vec<Part>,
+    lookups: Vec<Lookup>,
+    value_slots: Vec<ValueSlot>,
+    n_cols: usize,
+}
+
+impl Embed {
+    /// The parts side by side.
+    pub fn new(parts: Vec<Part>) -> Self {
+        let lookups = parts.iter().filter_map(|part| match *part {
+            Part::Lookup { slot, table, .. } => Some(Lookup { slot, table }),
+            Part::Values { .. } => None,
+        });
+        let value_slots = parts.iter().filter_map(|part| match *part {
+            Part::Values { slot, .. } => Some(slot),
+            Part::Lookup { .. } => None,
+        });
+        Self {
+            lookups: lookups.collect(),
+            value_slots: value_slots.collect(),
+            n_cols: parts.iter().map(|p| p.n_cols()).sum(),
+            parts,
+        }
+    }
+
+    /// The parts, in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+}
+
+impl<S: Scalar> Op<S> for Embed {
+    fn kind(&self) -> &'static str {
+        "embed"
+    }
+
+    fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    fn lookups(&self) -> &[Lookup] {
+        &self.lookups
+    }
+
+    fn value_slots(&self) -> &[ValueSlot] {
+        &self.value_slots
+    }
+
+    fn forward(&self, pass: &mut Forward<'_, S>) {
+        let mut start = 0;
+        for &part in &self.parts {
+            let n = part.n_cols();
+            match part {
+                Part::Lookup { slot, table, dim } => {
+                    let (ids, table) = (pass.ids(slot), pass.table(table));
+                    let (mut x, _) = pass.output();
+                    for (r, &id) in ids.iter().enumerate() {
+                        let row = &table[id as usize * dim..(id as usize + 1) * dim];
+                        x.row(r)[start..start + n].copy_from_slice(row);
+                    }
+                }
+                Part::Values { slot, n_cols } => {
+                    let values = pass.values(slot, n_cols);
+                    let (mut x, _) = pass.output();
+                    for r in 0..values.rows() {
+                        x.row(r)[start..start + n].copy_from_slice(values.row(r));
+                    }
+                }
+            }
+            start += n;
+        }
+    }
+
+    fn backward(&self, _: &mut Backprop<'_, S>) {} // a leaf: tables get theirs by `scatter`
+
+    fn scatter(&self, wanted: TableId, rows: &RowGradients<'_, S>, sink: &mut SparseGradient<S>) {
+        let mut start = 0;
+        for &part in &self.parts {
+            if let Part::Lookup { slot, table, dim } = part
+                && table == wanted
+            {
+                for (r, &id) in rows.ids(slot).iter().enumerate() {
+                    sink.add(id, &rows.gradient.row(r)[start..start + dim]);
+                }
+            }
+            start += part.n_cols();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{GraphBuilder, Init, Result, check};
+
+    #[test]
+    fn finite_differences_with_a_shared_table() -> Result<()> {
+        let mut b = GraphBuilder::new();
+        let (user, item) = (b.ids("user"), b.ids("item"));
+        let price = b.values("price", 2)?;
+        let shared = b.table("embedding.shared.table", 5, 3, Init::Uniform(0.5))?;
+        let own = b.table("embedding.own.table", 4, 2, Init::Uniform(0.5))?;
+        let x = b.push(
+            "x",
+            Embed::new(vec![
+                Part::Lookup { slot: user, table: shared, dim: 3 },
+                Part::Values { slot: price, n_cols: 2 },
+                Part::Lookup { slot: item, table: shared, dim: 3 },
+                Part::Lookup { slot: item, table: own, dim: 2 },
+            ]),
+        )?;
+        let y = b.push("tanh", crate::ops::Sigmoid::new(x))?;
+        check::gradients(b, &[y])
+    }
+}

@@ -1,0 +1,18 @@
+//! The ops of this crate, one a file: formula, forward, backward, and a finite-difference test.
+
+mod dense;
+mod embed;
+mod normalise;
+mod read;
+mod row_loss;
+mod sigmoid;
+mod softmax;
+
+pub use dense::{Dense, Unit};
+pub(crate) use dense::{Keep, Mask};
+pub use embed::{Embed, Part};
+pub use normalise::{Normalise, NormaliseParams};
+pub use read::Read;
+pub use row_loss::{Bce, Huber, PointLoss, RowLoss, SquaredError};
+pub use sigmoid::{Sigmoid, sigmoid};
+pub use softmax::Softmax;

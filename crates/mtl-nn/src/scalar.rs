@@ -1,0 +1,48 @@
+//! The two float types a graph may work in.
+//!
+//! `f32` is what models train and serve in; `f64` exists for finite differences and golden
+//! values. The trait is sealed: every kernel is compiled and tested for exactly these two.
+
+use ndarray::NdFloat;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A float that graphs can be built over: `f32` or `f64`.
+pub trait Scalar: sealed::Sealed + NdFloat + Default + std::iter::Sum {
+    /// The name used in checkpoints and messages: `"f32"` or `"f64"`.
+    const NAME: &'static str;
+
+    /// The nearest value of this type.
+    fn of(value: f64) -> Self;
+
+    /// The value widened to `f64` (exact).
+    fn f64(self) -> f64;
+}
+
+impl Scalar for f32 {
+    const NAME: &'static str = "f32";
+
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+
+    fn f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Scalar for f64 {
+    const NAME: &'static str = "f64";
+
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn f64(self) -> f64 {
+        self
+    }
+}

@@ -1,0 +1,253 @@
+//! The buffers of one shard, and the passes over them.
+
+use crate::op::{Backprop, Forward};
+use crate::plan::{BackwardStep, Item, is_training};
+use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
+
+/// All buffers of one shard: values, saved values and gradients of every node of a plan.
+///
+/// The caller owns it and keeps it from step to step; a warm pass allocates nothing. Any node's
+/// value can be read from it after a pass.
+#[derive(Debug)]
+pub struct Workspace<S> {
+    capacity: usize,
+    rows: usize,
+    first_row: usize,
+    values: Vec<Vec<S>>,
+    saved: Vec<Vec<S>>,
+    gradients: Vec<Vec<S>>,
+}
+
+/// The rows of a batch that a pass works on, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a, S> {
+    /// The whole batch.
+    pub batch: &'a Batch<S>,
+    /// First row of the shard.
+    pub first_row: usize,
+    /// Rows of the shard.
+    pub rows: usize,
+    /// Training or prediction.
+    pub mode: Mode,
+}
+
+/// Sums over the whole batch, by node: see [`crate::Op::n_statistics`].
+pub(crate) type Statistics = Vec<Vec<f64>>;
+
+impl<S: Scalar> Workspace<S> {
+    /// Buffers for `capacity` rows: values for the nodes of `plan`, gradients for `backward`.
+    pub fn new(
+        graph: &Graph<S>,
+        plan: &Plan,
+        backward: Option<&Backward>,
+        capacity: usize,
+    ) -> Self {
+        let n = graph.nodes().len();
+        let mut workspace = Self {
+            capacity,
+            rows: 0,
+            first_row: 0,
+            values: vec![Vec::new(); n],
+            saved: vec![Vec::new(); n],
+            gradients: vec![Vec::new(); n],
+        };
+        for id in plan.nodes() {
+            let (i, node) = (id.index(), &graph.nodes()[id.index()]);
+            workspace.values[i] = vec![S::zero(); capacity * node.n_cols()];
+            workspace.saved[i] = vec![S::zero(); capacity * node.op().n_saved()];
+            if backward.is_some_and(|b| b.reaches(i)) {
+                workspace.gradients[i] = vec![S::zero(); capacity * node.n_cols()];
+            }
+        }
+        workspace
+    }
+
+    /// The most rows a pass may have.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The value of some columns after the last forward pass, rows × columns.
+    pub fn value(&self, graph: &Graph<S>, var: Var) -> Mat<'_, S> {
+        let width = graph.widths()[var.node.index()];
+        Mat::new(&self.values[var.node.index()][var.start()..], self.rows, var.n_cols(), width)
+    }
+
+    /// The gradient of a node after the last backward pass, rows × columns. Ops work in place on
+    /// the gradient of their output, so this is meaningful for leaves.
+    pub fn gradient(&self, graph: &Graph<S>, node: NodeId) -> Mat<'_, S> {
+        let width = graph.widths()[node.index()];
+        Mat::new(&self.gradients[node.index()], self.rows, width, width)
+    }
+
+    /// Runs a whole plan that has no barriers: prediction, or training without batch statistics.
+    ///
+    /// # Panics
+    /// If the pass has more rows than the workspace's capacity, or `plan` has barriers.
+    pub fn forward(
+        &mut self,
+        graph: &Graph<S>,
+        plan: &Plan,
+        params: &Params<S>,
+        pass: Pass<'_, S>,
+    ) {
+        assert_eq!(plan.phases().len(), 1, "a plan with barriers runs through `Step`");
+        self.forward_phase(graph, &plan.phases()[0], params, pass, &[], &mut []);
+    }
+
+    /// Runs a whole backward schedule that has no barriers, after [`Workspace::forward`]. `seeds`
+    /// are the gradients of the roots, one value for all rows of each; the gradients of the
+    /// parameters are written to `flat`, laid out like the trainable values.
+    ///
+    /// # Panics
+    /// If `backward` has barriers.
+    pub fn backward(
+        &mut self,
+        graph: &Graph<S>,
+        backward: &Backward,
+        params: &Params<S>,
+        pass: Pass<'_, S>,
+        seeds: &[S],
+        flat: &mut [S],
+    ) {
+        assert_eq!(backward.phases().len(), 1, "a schedule with barriers runs through `Step`");
+        self.seed(backward, seeds);
+        self.backward_phase(graph, backward, 0, params, pass, flat, (&[], &[]), &mut []);
+    }
+
+    /// Sets the gradients of the roots.
+    pub(crate) fn seed(&mut self, backward: &Backward, seeds: &[S]) {
+        for (root, &seed) in backward.roots().iter().zip(seeds) {
+            self.gradients[root.index()].fill(seed);
+        }
+    }
+
+    /// The sum of a node's values, in f64, row after row.
+    pub(crate) fn sum(&self, graph: &Graph<S>, node: NodeId) -> f64 {
+        let n = self.rows * graph.widths()[node.index()];
+        self.values[node.index()][..n].iter().map(|v| v.f64()).sum()
+    }
+
+    /// Sets the gradient of a root, one value for each of the batch's rows and its columns.
+    pub(crate) fn seed_each(&mut self, graph: &Graph<S>, root: NodeId, seeds: &[S]) {
+        let width = graph.widths()[root.index()];
+        let (first, n) = (self.first_row * width, self.rows * width);
+        self.gradients[root.index()][..n].copy_from_slice(&seeds[first..first + n]);
+    }
+
+    /// Runs one phase. `gathered` receives this shard's sums of the barrier that ends it.
+    pub(crate) fn forward_phase(
+        &mut self,
+        graph: &Graph<S>,
+        phase: &[Item],
+        params: &Params<S>,
+        pass: Pass<'_, S>,
+        statistics: &[Vec<f64>],
+        gathered: &mut [Vec<f64>],
+    ) {
+        assert!(pass.rows <= self.capacity, "{} rows in {}", pass.rows, self.capacity);
+        self.rows = pass.rows;
+        self.first_row = pass.first_row;
+        if pass.rows == 0 {
+            return;
+        }
+        for &item in phase {
+            let (Item::Run(i) | Item::Gather(i)) = item;
+            let node = &graph.nodes()[i];
+            let (before, rest) = self.values.split_at_mut(i);
+            let mut forward = Forward {
+                rows: pass.rows,
+                first_row: pass.first_row,
+                op_inputs: node.op().inputs(),
+                widths: graph.widths(),
+                before,
+                out: &mut rest[0][..pass.rows * node.n_cols()],
+                saved: &mut self.saved[i][..pass.rows * node.op().n_saved()],
+                params,
+                batch: pass.batch,
+                mode: pass.mode,
+                statistics: if is_training(pass.mode) { of(statistics, i) } else { &[] },
+            };
+            match item {
+                Item::Run(_) => node.op().forward(&mut forward),
+                Item::Gather(_) => node.op().gather(&forward, &mut gathered[i]),
+            }
+        }
+    }
+
+    /// Runs one phase of a backward schedule.
+    pub(crate) fn backward_phase(
+        &mut self,
+        graph: &Graph<S>,
+        backward: &Backward,
+        phase: usize,
+        params: &Params<S>,
+        pass: Pass<'_, S>,
+        flat: &mut [S],
+        (forward_statistics, statistics): (&[Vec<f64>], &[Vec<f64>]),
+        gathered: &mut [Vec<f64>],
+    ) {
+        if pass.rows == 0 {
+            flat.fill(S::zero());
+            return;
+        }
+        for &item in &backward.phases()[phase] {
+            let (Item::Run(i) | Item::Gather(i)) = item;
+            let step = backward.step(i);
+            let i = step.node.index();
+            let first_visit = matches!(item, Item::Gather(_)) || of(statistics, i).is_empty();
+            if first_visit {
+                self.zero(graph, step);
+            }
+            if !step.runs() {
+                continue;
+            }
+            let op = graph.nodes()[i].op();
+            let (before, rest) = self.gradients.split_at_mut(i);
+            let mut backprop = Backprop {
+                rows: pass.rows,
+                first_row: pass.first_row,
+                node: step.node,
+                op_inputs: op.inputs(),
+                op_params: op.params(),
+                widths: graph.widths(),
+                values: &self.values,
+                saved: &mut self.saved[i][..pass.rows * op.n_saved()],
+                before,
+                gradient: &mut rest[0][..pass.rows * graph.nodes()[i].n_cols()],
+                params,
+                param_gradients: flat,
+                input_sinks: &step.inputs,
+                param_sinks: &step.params,
+                batch: pass.batch,
+                mode: pass.mode,
+                forward_statistics: of(forward_statistics, i),
+                statistics: of(statistics, i),
+            };
+            match item {
+                Item::Run(_) => op.backward(&mut backprop),
+                Item::Gather(_) => op.gather_backward(&mut backprop, &mut gathered[i]),
+            }
+        }
+    }
+
+    /// Exchanges the gradient buffer of a lookup node for one that outlives the shard's pass.
+    pub(crate) fn swap_gradient(&mut self, node: NodeId, buffer: &mut Vec<S>) {
+        std::mem::swap(&mut self.gradients[node.index()], buffer);
+    }
+
+    fn zero(&mut self, graph: &Graph<S>, step: &BackwardStep) {
+        for (node, columns) in &step.fills {
+            let width = graph.widths()[node.index()];
+            let gradient = &mut self.gradients[node.index()];
+            for r in 0..self.rows {
+                gradient[r * width + columns.start..r * width + columns.end].fill(S::zero());
+            }
+        }
+    }
+}
+
+/// A node's sums; none where there are no barriers.
+fn of(statistics: &[Vec<f64>], node: usize) -> &[f64] {
+    statistics.get(node).map_or(&[], Vec::as_slice)
+}
