@@ -212,6 +212,14 @@ mod tests {
         approx_eq(error, expected, 1e-15);
     }
 
+    /// Three tied rows in the middle of five go together, by their middle.
+    #[test]
+    fn equal_mass_parts_no_tie() {
+        let rows = BinaryRows::new(&[0.0_f64; 5], &[0.1_f64, 0.2, 0.2, 0.2, 0.3]).unwrap();
+        let found = calibration_bins(&rows, Binning::EqualMass(bins(2))).value().unwrap();
+        assert_eq!(found.iter().map(|bin| bin.weight).collect::<Vec<_>>(), [1.0, 4.0]);
+    }
+
     #[test]
     fn undefined_says_why() {
         let rows = BinaryRows::new(&[0.0_f64], &[-0.5_f64]).unwrap();
