@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+
+mod architecture;
+mod config;
+mod error;
+mod mmoe;
+mod omoe;
+mod ple;
+mod shared_bottom;
+mod single_task;
+mod towers;
+
+pub use architecture::{Architecture, Built, InputKind, Inputs, NAMES, architecture};
+pub use config::{ArchitectureConfig, Counts, PerLevel, Preset, Settings};
+pub use error::{Error, Result};
+pub use mmoe::Mmoe;
+pub use omoe::Omoe;
+pub use ple::Ple;
+pub use shared_bottom::SharedBottom;
+pub use single_task::SingleTask;
+pub use towers::Towers;

@@ -48,6 +48,13 @@ impl Var {
         self.n_cols as usize
     }
 
+    /// `n` columns of the node from the first of these on, which may reach beyond them.
+    ///
+    /// An op that reads past the node's last column panics when it runs.
+    pub const fn widen(self, n: usize) -> Self {
+        Self { node: self.node, start: self.start, n_cols: n as u32 }
+    }
+
     /// Columns `start .. start + n` of these; nothing is copied.
     ///
     /// # Panics

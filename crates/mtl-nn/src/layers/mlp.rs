@@ -130,7 +130,10 @@ pub fn build_stacks<S: Scalar>(
     let mut at: Vec<Var> = stacks.iter().map(|s| s.input).collect();
     let depth = stacks.iter().map(|s| s.layers.len()).max().unwrap_or(0);
     for i in 0..depth {
-        let here: Vec<usize> = (0..stacks.len()).filter(|&s| i < stacks[s].layers.len()).collect();
+        let mut here: Vec<usize> =
+            (0..stacks.len()).filter(|&s| i < stacks[s].layers.len()).collect();
+        // Stacks over one input stand together, wherever they came, so that they share a product.
+        here.sort_by_key(|&s| at.iter().position(|&x| x == at[s]));
         // A node has one treatment: normalised stacks and plain ones make two.
         for normalised in [None, Some(())] {
             let members: Vec<usize> = here
