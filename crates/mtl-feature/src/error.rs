@@ -64,6 +64,9 @@ pub enum Error {
         /// The table's length.
         expected: usize,
     },
+    /// An error of the graph that the input layer is added to.
+    #[error(transparent)]
+    Graph(#[from] mtl_nn::Error),
 }
 
 impl Error {
