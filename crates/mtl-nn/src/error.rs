@@ -1,5 +1,9 @@
 //! What can go wrong while a graph is built, fed, stepped or loaded.
 
+use std::path::PathBuf;
+
+use crate::checkpoint::Damage;
+
 /// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +98,15 @@ pub enum Error {
     },
     /// A checkpoint that cannot be read.
     #[error("checkpoint: {0}")]
-    Checkpoint(String),
+    Checkpoint(#[from] Damage),
+    /// A checkpoint whose parameters are not the model's.
+    #[error("checkpoint: {}", differences(.missing, .unexpected))]
+    Paths {
+        /// Paths of the model that the checkpoint does not have.
+        missing: Vec<String>,
+        /// Paths of the checkpoint that the model does not have.
+        unexpected: Vec<String>,
+    },
     /// A checkpoint's parameter does not fit the model's.
     #[error("checkpoint: `{path}` is {found_rows} × {found_cols}, the model's is {rows} × {cols}")]
     ParameterShape {
@@ -109,6 +121,14 @@ pub enum Error {
         /// Columns in the model.
         cols: usize,
     },
+    /// A file could not be written.
+    #[error("`{}`: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -116,6 +136,12 @@ pub enum Error {
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn differences(missing: &[String], unexpected: &[String]) -> String {
+    let named = [("missing", missing), ("unexpected", unexpected)];
+    let named = named.into_iter().filter(|(_, paths)| !paths.is_empty());
+    named.map(|(what, paths)| format!("{what} {}", list(paths))).collect::<Vec<_>>().join("; ")
+}
 
 fn list(names: &[String]) -> String {
     match names.len() {

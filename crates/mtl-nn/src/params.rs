@@ -240,14 +240,19 @@ pub struct Params<S> {
 }
 
 impl<S: Scalar> Params<S> {
-    /// Initial values, a function of the seed and each parameter's path alone.
-    pub fn init(layout: &Arc<Layout>, seed: u64) -> Self {
-        let mut params = Self {
+    /// Room for values that are about to be written.
+    pub(crate) fn zeros(layout: &Arc<Layout>) -> Self {
+        Self {
             layout: Arc::clone(layout),
             trainable: vec![S::zero(); layout.n_trainable],
             state: vec![S::zero(); layout.n_state],
-            tables: layout.tables.iter().map(|t| Vec::with_capacity(t.rows * t.dim)).collect(),
-        };
+            tables: layout.tables.iter().map(|t| vec![S::zero(); t.rows * t.dim]).collect(),
+        }
+    }
+
+    /// Initial values, a function of the seed and each parameter's path alone.
+    pub fn init(layout: &Arc<Layout>, seed: u64) -> Self {
+        let mut params = Self::zeros(layout);
         for (i, spec) in layout.params.iter().enumerate() {
             let mut values = Vec::with_capacity(spec.rows * spec.cols);
             let mut put = |v: f64| values.push(S::of(v));
@@ -255,7 +260,12 @@ impl<S: Scalar> Params<S> {
             params.write_param(ParamId(i as u32), &values);
         }
         for (spec, table) in layout.tables.iter().zip(&mut params.tables) {
-            spec.init.fill(seed, &spec.path, spec.rows, spec.dim, &mut |v| table.push(S::of(v)));
+            let mut places = table.iter_mut();
+            spec.init.fill(seed, &spec.path, spec.rows, spec.dim, &mut |v| {
+                if let Some(place) = places.next() {
+                    *place = S::of(v);
+                }
+            });
         }
         params
     }
@@ -354,7 +364,7 @@ impl<S: Scalar> Params<S> {
         if state { &mut self.state[at] } else { &mut self.trainable[at] }
     }
 
-    fn write_param(&mut self, id: ParamId, values: &[S]) {
+    pub(crate) fn write_param(&mut self, id: ParamId, values: &[S]) {
         let mut window = self.param_mut(id);
         let cols = window.cols();
         for r in 0..window.rows() {

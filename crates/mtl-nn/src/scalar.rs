@@ -5,6 +5,8 @@
 
 use ndarray::NdFloat;
 
+use crate::checkpoint::Values;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -21,6 +23,12 @@ pub trait Scalar: sealed::Sealed + NdFloat + Default + std::iter::Sum {
 
     /// The value widened to `f64` (exact).
     fn f64(self) -> f64;
+
+    /// Values for a checkpoint.
+    fn into_values(values: Vec<Self>) -> Values;
+
+    /// Values of a checkpoint; `None` if they are of the other type.
+    fn of_values(values: &Values) -> Option<&[Self]>;
 }
 
 impl Scalar for f32 {
@@ -33,6 +41,17 @@ impl Scalar for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
+
+    fn into_values(values: Vec<Self>) -> Values {
+        Values::F32(values)
+    }
+
+    fn of_values(values: &Values) -> Option<&[Self]> {
+        match values {
+            Values::F32(values) => Some(values),
+            Values::F64(_) => None,
+        }
+    }
 }
 
 impl Scalar for f64 {
@@ -44,5 +63,16 @@ impl Scalar for f64 {
 
     fn f64(self) -> f64 {
         self
+    }
+
+    fn into_values(values: Vec<Self>) -> Values {
+        Values::F64(values)
+    }
+
+    fn of_values(values: &Values) -> Option<&[Self]> {
+        match values {
+            Values::F64(values) => Some(values),
+            Values::F32(_) => None,
+        }
     }
 }

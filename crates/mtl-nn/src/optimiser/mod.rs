@@ -1,6 +1,7 @@
 //! Optimisers: one rule for dense values, one for embedding tables.
 
 mod rule;
+mod saved;
 mod schedule;
 
 use std::ops::Range;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Layout, Params, Result, Role, Scalar, SparseGradient};
 pub use rule::{Epsilon, Rule};
+pub use saved::SavedOptimiser;
 pub use schedule::Schedule;
 
 /// Values updated by one worker at a time. A constant of the code, so that results do not depend
@@ -64,6 +66,11 @@ impl Default for OptimiserConfig {
 }
 
 impl OptimiserConfig {
+    /// The rule of tables.
+    pub fn table_rule(&self) -> Rule {
+        self.tables.unwrap_or(self.dense)
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -97,13 +104,17 @@ impl OptimiserConfig {
 }
 
 /// An optimiser and its state: moments of every parameter and the number of steps taken.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+///
+/// [`SavedOptimiser`] saves and restores it.
+#[derive(Clone, Debug)]
 pub struct Optimiser<S> {
     config: OptimiserConfig,
     steps: u64,
     dense: [Vec<S>; 2],
     tables: Vec<[Vec<S>; 2]>,
     weights: Vec<Range<usize>>,
+    /// The gradient of a table row that the batch does not touch.
+    zero: Vec<S>,
 }
 
 impl<S: Scalar> Optimiser<S> {
@@ -113,7 +124,7 @@ impl<S: Scalar> Optimiser<S> {
     /// See [`OptimiserConfig::check`].
     pub fn new(config: OptimiserConfig, layout: &Layout) -> Result<Self> {
         config.check()?;
-        let rule = config.tables.unwrap_or(config.dense);
+        let rule = config.table_rule();
         let tables = layout.tables().iter();
         Ok(Self {
             config,
@@ -121,6 +132,7 @@ impl<S: Scalar> Optimiser<S> {
             dense: config.dense.state(layout.n_trainable(), 1),
             tables: tables.map(|t| rule.state(t.rows, t.dim)).collect(),
             weights: weight_ranges(layout),
+            zero: vec![S::zero(); layout.tables().iter().map(|t| t.dim).max().unwrap_or(0)],
         })
     }
 
@@ -191,13 +203,14 @@ impl<S: Scalar> Optimiser<S> {
                 .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
                 .for_each(|((p, g), (first, second))| update.dense(p, g, first, second)),
         }
-        let rule = self.config.tables.unwrap_or(self.config.dense);
+        let rule = self.config.table_rule();
         let update = rule.at(self.steps, scale, factor);
         let dense = self.config.table_update == TableUpdate::Dense;
+        let zero = self.zero.as_slice();
         (&mut params.tables, &mut self.tables, sparse).into_par_iter().for_each(
             |(table, state, gradient)| {
                 if dense {
-                    update.whole_table(table, state, gradient);
+                    update.whole_table(table, state, gradient, &zero[..gradient.dim()]);
                 } else {
                     update.touched_rows(table, state, gradient);
                 }

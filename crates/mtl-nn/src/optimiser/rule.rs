@@ -114,6 +114,16 @@ impl Rule {
         Self::Adagrad { lr, initial: 0.0, epsilon: 1e-10 }
     }
 
+    /// The rule's name, as in a configuration.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Sgd { .. } => "sgd",
+            Self::Adam { .. } => "adam",
+            Self::Adagrad { .. } => "adagrad",
+            Self::RowAdagrad { .. } => "row_adagrad",
+        }
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -272,22 +282,24 @@ impl<S: Scalar> Update<S> {
         });
     }
 
-    /// Steps every row of a table; untouched rows have a gradient of 0.
+    /// Steps every row of a table; untouched rows have the gradient `zero`.
     pub(crate) fn whole_table(
         &self,
         table: &mut [S],
         state: &mut [Vec<S>; 2],
         gradient: &SparseGradient<S>,
+        zero: &[S],
     ) {
         let dim = gradient.dim();
-        let zero = vec![S::zero(); dim];
-        for id in 0..table.len() / dim.max(1) {
-            let g = match gradient.find(id as u32) {
-                Some(position) => &gradient.rows()[position * dim..(position + 1) * dim],
-                None => &zero,
-            };
-            self.row(table, state, id, g);
-        }
+        vectorise(|| {
+            for id in 0..table.len() / dim.max(1) {
+                let g = match gradient.find(id as u32) {
+                    Some(position) => &gradient.rows()[position * dim..(position + 1) * dim],
+                    None => zero,
+                };
+                self.row(table, state, id, g);
+            }
+        });
     }
 
     #[inline(always)]
