@@ -2,6 +2,7 @@
 
 mod dense;
 mod embed;
+mod losses;
 mod normalise;
 mod read;
 mod row_loss;
@@ -11,8 +12,9 @@ mod softmax;
 pub use dense::{Dense, Unit};
 pub(crate) use dense::{Keep, Mask};
 pub use embed::{Embed, Part};
+pub use losses::{Bce, Focal, Huber, LogCosh, PointLoss, SquaredError, WeightedBce};
 pub use normalise::{Normalise, NormaliseParams};
 pub use read::Read;
-pub use row_loss::{Bce, Huber, PointLoss, RowLoss, SquaredError};
+pub use row_loss::RowLoss;
 pub use sigmoid::{Sigmoid, sigmoid};
 pub use softmax::Softmax;

@@ -1,82 +1,7 @@
-//! Task losses, one value a row, from logits or predictions.
+//! `RowLoss`: a task's loss, one weighted value a row.
 
-use std::fmt::Debug;
-
-use super::sigmoid;
+use super::PointLoss;
 use crate::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
-
-/// ℓ(z, y) of one row and its slope ∂ℓ/∂z.
-///
-/// A new task loss is one implementation of this trait.
-pub trait PointLoss: Debug + Send + Sync {
-    /// The op's kind, such as `bce`.
-    fn kind(&self) -> &'static str;
-
-    /// ℓ(z, y) for one row.
-    fn loss<S: Scalar>(&self, z: S, y: S) -> S;
-
-    /// ∂ℓ/∂z for one row.
-    fn slope<S: Scalar>(&self, z: S, y: S) -> S;
-}
-
-/// Binary cross-entropy from a logit: ℓ = max(z, 0) − z·y + ln(1 + e^−|z|), y in [0, 1].
-#[derive(Clone, Copy, Debug)]
-pub struct Bce;
-
-/// Squared error: ℓ = (z − y)².
-#[derive(Clone, Copy, Debug)]
-pub struct SquaredError;
-
-/// Huber, 1964: ℓ = ½r² where |r| ≤ δ, else δ(|r| − ½δ), with r = z − y.
-#[derive(Clone, Copy, Debug)]
-pub struct Huber {
-    /// δ > 0.
-    pub delta: f64,
-}
-
-impl PointLoss for Bce {
-    fn kind(&self) -> &'static str {
-        "bce"
-    }
-
-    fn loss<S: Scalar>(&self, z: S, y: S) -> S {
-        z.max(S::zero()) - z * y + (-z.abs()).exp().ln_1p()
-    }
-
-    fn slope<S: Scalar>(&self, z: S, y: S) -> S {
-        sigmoid(z) - y
-    }
-}
-
-impl PointLoss for SquaredError {
-    fn kind(&self) -> &'static str {
-        "squared_error"
-    }
-
-    fn loss<S: Scalar>(&self, z: S, y: S) -> S {
-        (z - y) * (z - y)
-    }
-
-    fn slope<S: Scalar>(&self, z: S, y: S) -> S {
-        S::of(2.0) * (z - y)
-    }
-}
-
-impl PointLoss for Huber {
-    fn kind(&self) -> &'static str {
-        "huber"
-    }
-
-    fn loss<S: Scalar>(&self, z: S, y: S) -> S {
-        let (r, delta, half) = ((z - y).abs(), S::of(self.delta), S::of(0.5));
-        if r <= delta { half * r * r } else { delta * (r - half * delta) }
-    }
-
-    fn slope<S: Scalar>(&self, z: S, y: S) -> S {
-        let delta = S::of(self.delta);
-        (z - y).max(-delta).min(delta)
-    }
-}
 
 /// Row losses w_i·ℓ(z_i, y_i), rows × 1.
 ///
@@ -158,34 +83,5 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
         let labels = batch.value_column(self.slots[0]);
         let weights = self.slots.get(1).map(|&slot| batch.value_column(slot));
         Some(labels.iter().enumerate().map(|(r, &y)| weight(y, weights, r).f64()).sum())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{GraphBuilder, Result, check};
-
-    fn check_loss(loss: impl PointLoss + 'static) -> Result<()> {
-        let mut b = GraphBuilder::new();
-        let (z, label, weight) = (b.values("z", 1)?, b.values("label", 1)?, b.values("weight", 1)?);
-        let z = b.read(z)?;
-        let y = b.push("loss", RowLoss::new(loss, z, label, Some(weight)))?;
-        check::gradients(b, &[y])
-    }
-
-    #[test]
-    fn finite_differences() -> Result<()> {
-        check_loss(Bce)?;
-        check_loss(SquaredError)?;
-        check_loss(Huber { delta: 0.3 })
-    }
-
-    #[test]
-    fn bce_is_finite_and_exact_at_extreme_logits() {
-        assert_eq!(Bce.loss(80.0f32, 0.0), 80.0);
-        assert_eq!(Bce.loss(-800.0f32, 1.0), 800.0);
-        assert!((Bce.loss(-80.0f64, 0.0) / (-80.0f64).exp() - 1.0).abs() < 1e-12);
-        assert_eq!(Bce.slope(80.0f32, 1.0), 0.0);
     }
 }
