@@ -139,7 +139,8 @@ impl<S: Scalar> Step<S> {
         optimiser.step(params, &self.gradient, &self.sparse, optimiser.clip_factor(norm));
         for node in self.plan.nodes() {
             let op = self.graph.nodes()[node.index()].op();
-            if op.n_statistics() > 0 {
+            // A batch without rows has no mean.
+            if op.n_statistics() > 0 && batch.rows > 0 {
                 op.update_state(&self.statistics[0][node.index()], batch.rows, params);
             }
         }

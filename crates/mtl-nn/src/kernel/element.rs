@@ -99,7 +99,7 @@ fn fold<S: Scalar>(mut lanes: [S; LANES]) -> S {
     while width > 1 {
         width /= 2;
         for i in 0..width {
-            lanes[i] = lanes[i] + lanes[i + width];
+            lanes[i] += lanes[i + width];
         }
     }
     lanes[0]

@@ -75,7 +75,7 @@ fn map<S: Scalar>(z: &mut [S], keep: Keep<S>, act: impl Fn(S) -> S) {
 #[inline(always)]
 fn unmap<S: Scalar>(y: &[S], d: &mut [S], keep: Keep<S>, slope: impl Fn(S) -> S) {
     match keep {
-        Keep::All => d.iter_mut().zip(y).for_each(|(d, &y)| *d = *d * slope(y)),
+        Keep::All => d.iter_mut().zip(y).for_each(|(d, &y)| *d *= slope(y)),
         Keep::Drawn(draws, threshold, scale) => {
             let inverse = scale.recip();
             for (column, (d, &y)) in d.iter_mut().zip(y).enumerate() {

@@ -1,9 +1,11 @@
 //! `Normalise`: batch normalisation, then activation and dropout.
 
+use std::ops::Range;
+
 use super::Mask;
 use crate::kernel::vectorise;
 use crate::layers::{Activation, Dropout};
-use crate::{Backprop, Forward, Mat, Op, ParamId, Params, Scalar, Var};
+use crate::{Backprop, Forward, Mat, Op, ParamId, Params, Scalar, Sink, Var};
 
 /// The parameters of one normalised layer.
 #[derive(Clone, Debug)]
@@ -70,22 +72,52 @@ impl Normalise {
         op
     }
 
-    /// Mean and 1/√(variance + ε) of a column, from the batch's sums or the running ones.
-    fn moments<S: Scalar>(
-        &self,
-        sums: &[f64],
-        n_cols: usize,
-        rows: usize,
-        column: usize,
-        running: (S, S),
-    ) -> (S, S) {
-        let (mean, variance) = if sums.is_empty() {
-            (running.0.f64(), running.1.f64())
-        } else {
-            batch_moments(sums, n_cols, rows, column)
-        };
-        (S::of(mean), S::of(1.0 / (variance + self.epsilon).sqrt()))
+    /// The runs of at most [`BLOCK`] columns that the loops work on, unit by unit.
+    fn blocks(&self) -> impl Iterator<Item = Block> {
+        self.units.iter().enumerate().flat_map(|(u, unit)| {
+            (0..unit.n).step_by(BLOCK).map(move |from| {
+                let n = BLOCK.min(unit.n - from);
+                Block { u, from, columns: unit.start + from..unit.start + from + n }
+            })
+        })
     }
+
+    /// Mean and 1/√(v + ε) of a block's columns over the whole batch.
+    #[inline(always)]
+    fn batch<S: Scalar>(&self, block: &Block, sums: &[f64], rows: usize) -> [[S; BLOCK]; 2] {
+        let (mut means, mut inverses) = ([S::zero(); BLOCK], [S::zero(); BLOCK]);
+        for (i, column) in block.columns.clone().enumerate() {
+            let (mean, variance) = batch_moments(sums, self.input[0].n_cols(), rows, column);
+            means[i] = S::of(mean);
+            inverses[i] = S::of(1.0 / (variance + self.epsilon).sqrt());
+        }
+        [means, inverses]
+    }
+
+    /// As [`Normalise::batch`], from the running statistics.
+    fn running<S: Scalar>(&self, block: &Block, pass: &Forward<'_, S>) -> [[S; BLOCK]; 2] {
+        let (mut means, mut inverses) = ([S::zero(); BLOCK], [S::zero(); BLOCK]);
+        let [mean, variance] = [2, 3].map(|i| pass.param(self.params[block.u * EACH + i]).row(0));
+        for (i, c) in (block.from..block.from + block.columns.len()).enumerate() {
+            means[i] = mean[c];
+            inverses[i] = S::of(1.0 / (variance[c].f64() + self.epsilon).sqrt());
+        }
+        [means, inverses]
+    }
+}
+
+/// Columns that a loop works on at a time. Their moments lie on the stack, so a step allocates
+/// nothing, and the rows are walked in order.
+const BLOCK: usize = 64;
+
+/// Some columns of one unit.
+struct Block {
+    /// Position of the unit.
+    u: usize,
+    /// The first column, counted within the unit.
+    from: usize,
+    /// The columns, counted within the op.
+    columns: Range<usize>,
 }
 
 /// Mean and biased variance of a column. The sums are in f64, where Σx² loses no digit that f32
@@ -124,9 +156,9 @@ impl<S: Scalar> Op<S> for Normalise {
         second.fill(0.0);
         vectorise(|| {
             for r in 0..x.rows() {
-                for (c, &x) in x.row(r).iter().enumerate() {
-                    first[c] += x.f64();
-                    second[c] += x.f64() * x.f64();
+                for ((&x, first), second) in x.row(r).iter().zip(&mut *first).zip(&mut *second) {
+                    *first += x.f64();
+                    *second += x.f64() * x.f64();
                 }
             }
         });
@@ -134,20 +166,30 @@ impl<S: Scalar> Op<S> for Normalise {
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
         let (x, sums, mode) = (pass.input(0), pass.statistics(), pass.mode());
-        let (rows, first_row, n_cols) = (pass.batch_rows(), pass.first_row(), x.cols());
-        for (unit, ids) in self.units.iter().zip(self.params.chunks_exact(EACH)) {
-            let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|i| pass.param(ids[i]).row(0));
+        let (rows, first_row) = (pass.batch_rows(), pass.first_row());
+        for block in self.blocks() {
+            let [mean, inverse] = match sums {
+                [] => self.running(&block, pass),
+                _ => self.batch(&block, sums, rows),
+            };
+            let ids = &self.params[block.u * EACH..];
+            let [gamma, beta] = [0, 1].map(|i| &pass.param(ids[i]).row(0)[block.from..]);
+            let (mut y, _) = pass.output();
+            vectorise(|| {
+                for r in 0..x.rows() {
+                    let x = x.row(r)[block.columns.clone()].iter();
+                    let moments = mean.iter().zip(&inverse).zip(gamma.iter().zip(beta));
+                    let y = y.row(r)[block.columns.clone()].iter_mut();
+                    for ((y, &x), ((&mean, &inverse), (&gamma, &beta))) in y.zip(x).zip(moments) {
+                        *y = gamma * ((x - mean) * inverse) + beta;
+                    }
+                }
+            });
+        }
+        for unit in &self.units {
             let mask = Mask::new(unit.dropout, mode);
             let (mut y, _) = pass.output();
             let mut y = y.columns(unit.start, unit.n);
-            for c in 0..unit.n {
-                let running = (mean[c], variance[c]);
-                let (mean, inverse) = self.moments(sums, n_cols, rows, unit.start + c, running);
-                for r in 0..x.rows() {
-                    let x = x.row(r)[unit.start + c];
-                    y.row(r)[c] = gamma[c] * ((x - mean) * inverse) + beta[c];
-                }
-            }
             vectorise(|| {
                 for r in 0..x.rows() {
                     unit.activation.forward(y.row(r), mask.row(first_row + r));
@@ -158,26 +200,35 @@ impl<S: Scalar> Op<S> for Normalise {
 
     fn gather_backward(&self, pass: &mut Backprop<'_, S>, sums: &mut [f64]) {
         let (x, y, mode) = (pass.input(0), pass.output(), pass.mode());
-        let (rows, first_row, n_cols) = (pass.batch_rows(), pass.first_row(), x.cols());
+        let (rows, first_row) = (pass.batch_rows(), pass.first_row());
         let statistics = pass.forward_statistics();
         let mut d = pass.take_gradient();
-        sums.fill(0.0);
         for unit in &self.units {
             let mask = Mask::new(unit.dropout, mode);
-            for r in 0..x.rows() {
-                let columns = unit.start..unit.start + unit.n;
-                let d = &mut d.row(r)[columns.clone()];
-                unit.activation.backward(&y.row(r)[columns], d, mask.row(first_row + r));
-            }
+            let (y, mut d) = (y.columns(unit.start, unit.n), d.columns(unit.start, unit.n));
+            vectorise(|| {
+                for r in 0..x.rows() {
+                    unit.activation.backward(y.row(r), d.row(r), mask.row(first_row + r));
+                }
+            });
         }
-        for c in 0..n_cols {
-            let zero = (S::zero(), S::one());
-            let (mean, inverse) = self.moments(statistics, n_cols, rows, c, zero);
-            for r in 0..x.rows() {
-                let d = d.row(r)[c].f64();
-                sums[c] += d;
-                sums[n_cols + c] += d * ((x.row(r)[c] - mean) * inverse).f64();
-            }
+        sums.fill(0.0);
+        let (sums_d, sums_dx) = sums.split_at_mut(x.cols());
+        for block in self.blocks() {
+            let [mean, inverse]: [[S; BLOCK]; 2] = self.batch(&block, statistics, rows);
+            let columns = &block.columns;
+            let (sums_d, sums_dx) = (&mut sums_d[columns.clone()], &mut sums_dx[columns.clone()]);
+            vectorise(|| {
+                for r in 0..x.rows() {
+                    let pairs = x.row(r)[columns.clone()].iter().zip(&d.row(r)[columns.clone()]);
+                    let moments = mean.iter().zip(&inverse);
+                    let to = sums_d.iter_mut().zip(&mut *sums_dx);
+                    for ((to, (&x, &d)), (&mean, &inverse)) in to.zip(pairs).zip(moments) {
+                        *to.0 += d.f64();
+                        *to.1 += d.f64() * ((x - mean) * inverse).f64();
+                    }
+                }
+            });
         }
     }
 
@@ -186,23 +237,21 @@ impl<S: Scalar> Op<S> for Normalise {
         let (forward, backward) = (pass.forward_statistics(), pass.statistics());
         let d = pass.take_gradient(); // already through the activation
         let d = d.as_mat();
-        for (u, unit) in self.units.iter().enumerate() {
-            for c in 0..unit.n {
-                let column = unit.start + c;
-                let zero = (S::zero(), S::one());
-                let (mean, inverse) = self.moments(forward, x.cols(), rows, column, zero);
-                self.own_gradients(pass, u, c, (x, d), (mean, inverse));
-                let gamma = pass.param(self.params[u * EACH]).row(0)[c];
-                let mean_d = S::of(backward[column] / rows as f64);
-                let mean_dx = S::of(backward[x.cols() + column] / rows as f64);
-                let Some(mut sink) = pass.input_gradient(0) else { continue };
-                for r in 0..x.rows() {
-                    let normal = (x.row(r)[column] - mean) * inverse;
-                    let g = gamma * inverse * (d.row(r)[column] - mean_d - normal * mean_dx);
-                    let to = &mut sink.to.row(r)[column];
-                    *to = if sink.add { *to + g } else { g };
-                }
+        for block in self.blocks() {
+            let moments = self.batch(&block, forward, rows);
+            self.own_gradients(pass, &block, (x, d), &moments);
+            let gamma = pass.param(self.params[block.u * EACH]).row(0);
+            let Some(sink) = pass.input_gradient(0) else { continue };
+            let [mut mean_d, mut mean_dx, mut scale] = [[S::zero(); BLOCK]; 3];
+            for (i, column) in block.columns.clone().enumerate() {
+                mean_d[i] = S::of(backward[column] / rows as f64);
+                mean_dx[i] = S::of(backward[x.cols() + column] / rows as f64);
+                scale[i] = gamma[block.from + i] * moments[1][i];
             }
+            let [mean, inverse] = &moments;
+            vectorise(|| {
+                input_gradient(sink, &block, (x, d), [mean, inverse, &scale, &mean_d, &mean_dx])
+            });
         }
     }
 
@@ -221,27 +270,51 @@ impl<S: Scalar> Op<S> for Normalise {
     }
 }
 
+/// dx = γ/√(v + ε)·(dy − mean dy − x̂·mean(dy·x̂)), for the columns of a block.
+#[inline(always)]
+fn input_gradient<S: Scalar>(
+    mut sink: Sink<'_, S>,
+    block: &Block,
+    (x, d): (Mat<'_, S>, Mat<'_, S>),
+    [mean, inverse, scale, mean_d, mean_dx]: [&[S; BLOCK]; 5],
+) {
+    let n = block.columns.len();
+    for r in 0..x.rows() {
+        let (x, d) = (&x.row(r)[block.columns.clone()], &d.row(r)[block.columns.clone()]);
+        let to = &mut sink.to.row(r)[block.columns.clone()];
+        for i in 0..n {
+            let normal = (x[i] - mean[i]) * inverse[i];
+            let g = scale[i] * (d[i] - mean_d[i] - normal * mean_dx[i]);
+            to[i] = if sink.add { to[i] + g } else { g };
+        }
+    }
+}
+
 impl Normalise {
-    /// This shard's part of dγ and dβ of column `c` of unit `u`.
+    /// This shard's part of dγ and dβ of a block.
     fn own_gradients<S: Scalar>(
         &self,
         pass: &mut Backprop<'_, S>,
-        u: usize,
-        c: usize,
+        block: &Block,
         (x, d): (Mat<'_, S>, Mat<'_, S>),
-        (mean, inverse): (S, S),
+        [mean, inverse]: &[[S; BLOCK]; 2],
     ) {
-        let column = self.units[u].start + c;
-        let (mut d_gamma, mut d_beta) = (S::zero(), S::zero());
-        for r in 0..x.rows() {
-            let d = d.row(r)[column];
-            d_beta += d;
-            d_gamma += d * (x.row(r)[column] - mean) * inverse;
-        }
+        let [mut d_gamma, mut d_beta] = [[S::zero(); BLOCK]; 2];
+        vectorise(|| {
+            for r in 0..x.rows() {
+                let (x, d) = (&x.row(r)[block.columns.clone()], &d.row(r)[block.columns.clone()]);
+                for i in 0..block.columns.len() {
+                    d_beta[i] += d[i];
+                    d_gamma[i] += d[i] * (x[i] - mean[i]) * inverse[i];
+                }
+            }
+        });
         for (i, gradient) in [(0, d_gamma), (1, d_beta)] {
-            if let Some(mut sink) = pass.param_gradient(u * EACH + i) {
-                let to = &mut sink.to.row(0)[c];
-                *to = if sink.add { *to + gradient } else { gradient };
+            if let Some(mut sink) = pass.param_gradient(block.u * EACH + i) {
+                let to = &mut sink.to.row(0)[block.from..block.from + block.columns.len()];
+                for (to, &gradient) in to.iter_mut().zip(&gradient) {
+                    *to = if sink.add { *to + gradient } else { gradient };
+                }
             }
         }
     }
@@ -253,12 +326,12 @@ mod tests {
     use crate::{GraphBuilder, Init, Result, Role, check};
 
     #[test]
-    fn finite_differences_over_several_shards() -> Result<()> {
+    fn finite_differences_over_several_shards_and_blocks() -> Result<()> {
         let mut b = GraphBuilder::new();
-        let x = b.values("x", 5)?;
+        let x = b.values("x", BLOCK + 5)?;
         let x = b.read(x)?;
         let mut units = Vec::new();
-        for (path, n) in [("a", 3), ("b", 2)] {
+        for (path, n) in [("a", BLOCK + 3), ("b", 2)] {
             let mut param =
                 |name: &str, role, init| b.param(format!("{path}.norm.{name}"), (1, n), role, init);
             units.push(NormaliseParams {
@@ -270,7 +343,7 @@ mod tests {
                 dropout: Dropout::new(0.3, path)?,
             });
         }
-        let y = b.push("norm", Normalise::new(x, &[3, 2], units, 0.9, 1e-3))?;
+        let y = b.push("norm", Normalise::new(x, &[BLOCK + 3, 2], units, 0.9, 1e-3))?;
         check::gradients(b, &[y])
     }
 }
