@@ -115,6 +115,11 @@ impl<S: Scalar> Graph<S> {
         })
     }
 
+    /// All columns of a node.
+    pub fn var(&self, node: NodeId) -> Var {
+        Var { node, start: 0, n_cols: self.widths[node.index()] as u32 }
+    }
+
     /// The node of that name.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 """Writes the golden values: an implementation in float64 that shares nothing with the Rust one.
 
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 mpmath==1.3.0
-    venv/bin/python generate.py            # writes *.json beside this file
+    venv/bin/python generate.py            # writes the *.json of both crates
     venv/bin/python generate.py --check    # also finite differences of every element (a minute)
 
-Made with Python 3.11, torch 2.15.0 (CPU, one thread), numpy 2.4.6, mpmath 1.3.0. README.md says what
-each file holds and which conventions it fixes.
+Made with Python 3.11, torch 2.15.0 (CPU, one thread), numpy 2.4.6, mpmath 1.3.0. The architectures'
+files lie beside this one, those of optimisers and losses in mtl-nn, whose tests read them. README.md says
+what each file holds and which conventions it fixes.
 """
 
 import argparse
@@ -20,7 +21,8 @@ import losses
 import optimisers
 from architectures import Network, task_losses, total_loss
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+MTL_NN = HERE.parents[2] / "mtl-nn" / "tests" / "golden"
 
 
 def main():
@@ -30,8 +32,8 @@ def main():
     torch.set_num_threads(1)
     checks.default_width_counts()
     checks.torch_optimisers()
-    write("optimisers", optimisers.optimisers_file())
-    write("losses", losses.losses_file())
+    write("optimisers", optimisers.optimisers_file(), MTL_NN)
+    write("losses", losses.losses_file(), MTL_NN)
     for case in cases.all_cases():
         write(case["name"], golden_case(case, check))
 
@@ -160,11 +162,11 @@ def column(logits):
     return {task: flat(z) for task, z in sorted(logits.items())}
 
 
-def write(name, content):
+def write(name, content, folder=HERE):
     """JSON with one line for each path: a diff then shows which matrix changed."""
     text = render(content, 0) + "\n"
     assert json.loads(text) == content
-    (HERE / f"{name}.json").write_text(text)
+    (folder / f"{name}.json").write_text(text)
 
 
 def render(value, depth):

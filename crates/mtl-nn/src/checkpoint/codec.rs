@@ -75,6 +75,18 @@ pub enum Damage {
         /// The type asked for.
         expected: &'static str,
     },
+    /// An entry whose values are more or fewer than its own shape says.
+    #[error("`{path}` has {found} values for its {rows} × {cols}")]
+    Count {
+        /// The parameter's path.
+        path: String,
+        /// Values present.
+        found: usize,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+    },
     /// An optimiser's state of another rule.
     #[error("the state is that of `{found}` on {what}, expected `{expected}`")]
     Rule {

@@ -139,7 +139,10 @@ pub(crate) fn match_paths<'a, 'b>(
             continue;
         };
         let shape = (entry.rows as usize, entry.cols as usize);
-        if shape != (rows, cols) || entry.values.len() != rows * cols {
+        if shape == (rows, cols) && entry.values.len() != rows * cols {
+            let (path, found) = (entry.path.clone(), entry.values.len());
+            misfit.get_or_insert(Damage::Count { path, found, rows, cols }.into());
+        } else if shape != (rows, cols) {
             let (path, (found_rows, found_cols)) = (entry.path.clone(), shape);
             misfit.get_or_insert(Error::ParameterShape {
                 path,
