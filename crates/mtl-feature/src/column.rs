@@ -36,7 +36,7 @@ impl Cell<'_> {
     }
 
     /// The value for an error message: one line, at most 60 characters, in back quotes.
-    pub(crate) fn quoted(&self) -> String {
+    pub fn quoted(&self) -> String {
         if *self == Cell::Missing {
             return "a missing value".to_owned();
         }

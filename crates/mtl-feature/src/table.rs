@@ -4,7 +4,9 @@ use crate::{Error, Result};
 
 /// Encoded rows, column by column. Every kind of column is sorted by name, so nothing about a model
 /// depends on the order of a file or of a configuration.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// Tables are equal if they have the same columns and rows; a missing label equals a missing label.
+#[derive(Clone, Debug, Default)]
 pub struct FeatureTable {
     pub(crate) n_rows: usize,
     pub(crate) ids: Vec<(String, Vec<u32>)>,
@@ -137,6 +139,21 @@ impl FeatureTable {
     }
 }
 
+impl PartialEq for FeatureTable {
+    fn eq(&self, other: &Self) -> bool {
+        let same_label = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+        self.n_rows == other.n_rows
+            && self.ids == other.ids
+            && self.values == other.values
+            && self.weights == other.weights
+            && self.groups == other.groups
+            && self.labels.len() == other.labels.len()
+            && self.labels.iter().zip(&other.labels).all(|((name, labels), (other, others))| {
+                name == other && labels.iter().zip(others).all(same_label)
+            })
+    }
+}
+
 fn insert<T>(
     what: &'static str,
     columns: &mut Vec<(String, Vec<T>)>,
@@ -188,6 +205,13 @@ mod tests {
         assert_eq!(table.ids_of("b"), Some(&[3, 4][..]));
         assert_eq!(table.ids_of("c"), None);
         assert_eq!(table.select(&[1, 0, 1]).ids_of("a"), Some(&[2, 1, 2][..]));
+    }
+
+    #[test]
+    fn a_missing_label_equals_a_missing_label_only() {
+        let table = |label| FeatureTable::new(1).with_label("y", vec![label]).unwrap();
+        assert_eq!(table(f32::NAN), table(f32::NAN));
+        assert_ne!(table(f32::NAN), table(0.0));
     }
 
     #[test]

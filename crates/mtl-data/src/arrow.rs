@@ -1,0 +1,166 @@
+//! Arrow arrays as raw columns.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_schema::{DataType, TimeUnit};
+use mtl_feature::{RawColumn, TextColumn, Values};
+
+use crate::missing::Missing;
+
+/// The column of an array, or what is wrong with it ("has …").
+///
+/// A date becomes text (`2022-05-01`), which sorts as dates do; a timestamp becomes the integer that
+/// the file holds, in the file's unit.
+pub(crate) fn raw_column(array: &ArrayRef, missing: &Missing) -> Result<RawColumn, String> {
+    match array.data_type() {
+        DataType::Int8 => Ok(integers::<Int8Type>(array, missing)),
+        DataType::Int16 => Ok(integers::<Int16Type>(array, missing)),
+        DataType::Int32 => Ok(integers::<Int32Type>(array, missing)),
+        DataType::Int64 => Ok(integers::<Int64Type>(array, missing)),
+        DataType::UInt8 => Ok(integers::<UInt8Type>(array, missing)),
+        DataType::UInt16 => Ok(integers::<UInt16Type>(array, missing)),
+        DataType::UInt32 => Ok(integers::<UInt32Type>(array, missing)),
+        DataType::UInt64 => Ok(unsigned(array, missing)),
+        DataType::Float16 => Ok(floats::<Float16Type>(array, missing, |value| value.to_f64())),
+        // By way of text, so that 0.1 is 0.1 as it is in a CSV file, not 0.10000000149011612.
+        DataType::Float32 => Ok(floats::<Float32Type>(array, missing, shortest)),
+        DataType::Float64 => Ok(floats::<Float64Type>(array, missing, |value| value)),
+        DataType::Timestamp(unit, _) => Ok(timestamps(array, *unit, missing)),
+        DataType::Date32 => Ok(dates(array, missing)),
+        DataType::Boolean => {
+            let values = array.as_boolean().iter().map(Option::unwrap_or_default).collect();
+            Ok(with_nulls(array, Values::Boolean(values), |_| false))
+        }
+        DataType::Utf8 => Ok(texts(array, array.as_string::<i32>().iter(), missing)),
+        DataType::LargeUtf8 => Ok(texts(array, array.as_string::<i64>().iter(), missing)),
+        DataType::Utf8View => Ok(texts(array, array.as_string_view().iter(), missing)),
+        DataType::Dictionary(..) => dictionary(array, missing),
+        DataType::Null => {
+            let values = Values::Boolean(vec![false; array.len()]);
+            Ok(RawColumn::with_missing(values, Some(vec![true; array.len()])))
+        }
+        other => {
+            let expected = "integers, floats, booleans, text, dates or a dictionary of them";
+            Err(format!("has the type {other}, expected {expected}"))
+        }
+    }
+}
+
+/// The column, missing where the array is null or `is_mark` says so of a row.
+fn with_nulls(array: &ArrayRef, values: Values, is_mark: impl Fn(usize) -> bool) -> RawColumn {
+    let missing = (0..array.len()).map(|i| array.is_null(i) || is_mark(i)).collect();
+    RawColumn::with_missing(values, Some(missing))
+}
+
+fn integers<T: ArrowPrimitiveType>(array: &ArrayRef, missing: &Missing) -> RawColumn
+where
+    T::Native: Into<i64>,
+{
+    let values: Vec<i64> =
+        array.as_primitive::<T>().values().iter().map(|&value| value.into()).collect();
+    let marks: Vec<bool> = values.iter().map(|&value| missing.integer(value)).collect();
+    with_nulls(array, Values::Integer(values), |i| marks[i])
+}
+
+fn unsigned(array: &ArrayRef, missing: &Missing) -> RawColumn {
+    let values = array.as_primitive::<UInt64Type>().values();
+    let is_mark = |i: usize| i64::try_from(values[i]).is_ok_and(|value| missing.integer(value));
+    with_nulls(array, Values::Unsigned(values.to_vec()), is_mark)
+}
+
+fn floats<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    missing: &Missing,
+    to_f64: impl Fn(T::Native) -> f64,
+) -> RawColumn {
+    let array_of: &PrimitiveArray<T> = array.as_primitive();
+    let values: Vec<f64> = array_of.values().iter().map(|&value| to_f64(value)).collect();
+    let marks: Vec<bool> = values.iter().map(|&value| missing.float(value)).collect();
+    with_nulls(array, Values::Float(values), |i| marks[i])
+}
+
+fn shortest(value: f32) -> f64 {
+    // Whole numbers, by far the most, are the same in both.
+    if value.fract() == 0.0 || !value.is_finite() {
+        return value.into();
+    }
+    value.to_string().parse().unwrap_or_else(|_| value.into())
+}
+
+fn timestamps(array: &ArrayRef, unit: TimeUnit, missing: &Missing) -> RawColumn {
+    match unit {
+        TimeUnit::Second => integers::<TimestampSecondType>(array, missing),
+        TimeUnit::Millisecond => integers::<TimestampMillisecondType>(array, missing),
+        TimeUnit::Microsecond => integers::<TimestampMicrosecondType>(array, missing),
+        TimeUnit::Nanosecond => integers::<TimestampNanosecondType>(array, missing),
+    }
+}
+
+fn texts<'a>(
+    array: &ArrayRef,
+    texts: impl Iterator<Item = Option<&'a str>>,
+    missing: &Missing,
+) -> RawColumn {
+    let texts: TextColumn = texts.map(Option::unwrap_or_default).collect();
+    let marks: Vec<bool> = texts.iter().map(|text| missing.bytes(text.as_bytes())).collect();
+    with_nulls(array, Values::Text(texts), |i| marks[i])
+}
+
+fn dates(array: &ArrayRef, missing: &Missing) -> RawColumn {
+    let days = array.as_primitive::<Date32Type>().values();
+    let dates: Vec<String> = days.iter().map(|&days| iso_date(days)).collect();
+    texts(array, dates.iter().map(|date| Some(date.as_str())), missing)
+}
+
+/// The date so many days after 1 January 1970.
+fn iso_date(days: i32) -> String {
+    // Years begin in March here, so that the leap day is the last of a year; eras have 400 years.
+    let days = i64::from(days) + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{day:02}", year + era * 400 + next)
+}
+
+fn dictionary(array: &ArrayRef, missing: &Missing) -> Result<RawColumn, String> {
+    let any = array.as_any_dictionary();
+    let values = Arc::new(raw_column(any.values(), missing)?);
+    if values.is_empty() {
+        let nulls = Values::Boolean(vec![false; array.len()]);
+        return Ok(RawColumn::with_missing(nulls, Some(vec![true; array.len()])));
+    }
+    let codes = any.normalized_keys().into_iter().map(|code| code as u32).collect();
+    Ok(with_nulls(array, Values::Dictionary { codes, values }, |_| false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_dates() {
+        for (days, date) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (11_016, "2000-02-29"),
+            (11_017, "2000-03-01"),
+            (19_113, "2022-05-01"),
+            (-25_567, "1900-01-01"),
+        ] {
+            assert_eq!(iso_date(days), date);
+        }
+    }
+
+    #[test]
+    fn a_short_float_keeps_its_digits() {
+        assert_eq!(shortest(0.1), 0.1);
+        assert_eq!(shortest(3.0), 3.0);
+        assert!(shortest(f32::NAN).is_nan());
+    }
+}

@@ -1,0 +1,253 @@
+//! From files to a fitted schema and encoded tables.
+//!
+//! A file is read once, on a thread of its own, while the chunks before it are made compact and
+//! fitted to. What is held between fitting and encoding is the compact form: about 4 bytes a value.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+
+use mtl_feature::{
+    Chunk, Error as FeatureError, FeatureSpec, FeatureTable, LabelSpec, Schema, SchemaFitter,
+    SchemaSpec, Targets, nearest_names,
+};
+
+use crate::split::{Part, parts};
+use crate::{DataConfig, Error, Files, ReadOptions, Reader, Result, Split};
+
+/// Data to train on, encoded by a schema that was fitted to its training rows alone.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Dataset {
+    /// The schema.
+    pub schema: Schema,
+    /// Rows to train on.
+    pub train: FeatureTable,
+    /// Rows to choose by; none if the configuration names none.
+    pub validation: FeatureTable,
+    /// Rows to report on; none if the configuration names none.
+    pub test: FeatureTable,
+}
+
+impl Dataset {
+    pub(crate) fn new(
+        schema: Schema,
+        train: FeatureTable,
+        validation: FeatureTable,
+        test: FeatureTable,
+    ) -> Self {
+        Self { schema, train, validation, test }
+    }
+}
+
+/// Reads, splits, fits and encodes what a configuration describes.
+///
+/// # Errors
+/// Anything that is wrong with the configuration or a file; see [`Error`]. Training files without a
+/// row are an error, validation or test files without one are empty tables.
+pub fn load(
+    config: &DataConfig,
+    features: Vec<FeatureSpec>,
+    labels: Vec<LabelSpec>,
+) -> Result<Dataset> {
+    config.check()?;
+    let options = config.read_options()?;
+    let mut spec = SchemaSpec::new(features, labels);
+    (spec.group, spec.weight) = (config.group.clone(), config.weight.clone());
+
+    let mut held = Held::new(SchemaFitter::new(spec.clone())?);
+    for path in config.train.paths() {
+        let columns = Columns::of(&spec, config.split.as_ref());
+        for_each_chunk(path, &options, &columns, |chunk| {
+            held.take(config.split.as_ref(), path, chunk)
+        })?;
+    }
+    let mut dataset = held.encode(config.train.paths())?;
+    for (files, table) in
+        [(&config.validation, &mut dataset.validation), (&config.test, &mut dataset.test)]
+    {
+        for path in files.iter().flat_map(Files::paths) {
+            let columns = Columns::of(&spec, None);
+            let encoder = dataset.schema.encoder(&columns.names(), Targets::Required)?;
+            for_each_chunk(path, &options, &columns, |chunk| {
+                encoder.encode(&chunk, table).map_err(|error| Error::in_file(path, error))
+            })?;
+        }
+    }
+    Ok(dataset)
+}
+
+/// Reads a file and encodes it by a schema that was fitted before.
+///
+/// A file without rows is an empty table.
+///
+/// # Errors
+/// Anything that is wrong with the file; see [`Error`].
+pub fn read_table(
+    path: impl AsRef<Path>,
+    schema: &Schema,
+    options: &ReadOptions,
+    targets: Targets,
+) -> Result<FeatureTable> {
+    let path = path.as_ref();
+    let reader = Reader::open(path, options)?;
+    let in_file = |error| Error::in_file(path, error);
+    let encoder = schema.encoder(reader.names(), targets).map_err(in_file)?;
+    let mut table = encoder.table();
+    let columns = encoder.columns();
+    on_a_thread(reader, &columns, |chunk| encoder.encode(&chunk, &mut table).map_err(in_file))?;
+    Ok(table)
+}
+
+/// The columns to read and who needs each.
+struct Columns(Vec<(String, String)>);
+
+impl Columns {
+    fn of(spec: &SchemaSpec, split: Option<&Split>) -> Self {
+        let split = match split {
+            Some(Split::Column { column, .. }) => Some((column.as_str(), "the split".to_owned())),
+            _ => None,
+        };
+        let needs = spec.needs().into_iter().chain(split);
+        Self(needs.map(|(column, needed_by)| (column.to_owned(), needed_by)).collect())
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(column, _)| column.as_str()).collect()
+    }
+
+    fn check(&self, available: &[String]) -> std::result::Result<(), FeatureError> {
+        match self.0.iter().find(|(column, _)| !available.contains(column)) {
+            None => Ok(()),
+            Some((column, needed_by)) => Err(FeatureError::MissingColumn {
+                column: column.clone(),
+                needed_by: needed_by.clone(),
+                nearest: nearest_names(column, available),
+            }),
+        }
+    }
+}
+
+fn for_each_chunk(
+    path: &Path,
+    options: &ReadOptions,
+    columns: &Columns,
+    f: impl FnMut(Chunk) -> Result<()>,
+) -> Result<()> {
+    let reader = Reader::open(path, options)?;
+    columns.check(reader.names()).map_err(|error| Error::in_file(path, error))?;
+    on_a_thread(reader, &columns.names(), f)
+}
+
+/// Calls `f` with each chunk while the next one is being read.
+fn on_a_thread(
+    reader: Reader,
+    columns: &[&str],
+    mut f: impl FnMut(Chunk) -> Result<()>,
+) -> Result<()> {
+    let chunks = reader.chunks(columns)?;
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(2);
+        scope.spawn(move || {
+            for chunk in chunks {
+                // Nobody listens any more once `f` has failed.
+                if sender.send(chunk).is_err() {
+                    break;
+                }
+            }
+        });
+        receiver.into_iter().try_for_each(|chunk| f(chunk?))
+    })
+}
+
+/// Chunks that wait for the schema.
+struct Held {
+    fitter: SchemaFitter,
+    n_rows: u64,
+    train: Vec<(PathBuf, Chunk)>,
+    validation: Vec<(PathBuf, Chunk)>,
+    test: Vec<(PathBuf, Chunk)>,
+}
+
+impl Held {
+    fn new(fitter: SchemaFitter) -> Self {
+        let (train, validation, test) = (Vec::new(), Vec::new(), Vec::new());
+        Self { fitter, n_rows: 0, train, validation, test }
+    }
+
+    fn take(&mut self, split: Option<&Split>, path: &Path, chunk: Chunk) -> Result<()> {
+        let chunk = chunk.compact();
+        let parts = parts(split, &chunk, self.n_rows)
+            .map_err(|(row, expected)| split_error(split, path, &chunk, row, expected))?;
+        self.n_rows += chunk.n_rows() as u64;
+        let train = filtered(chunk, &parts, Part::Train, |chunk, part| {
+            let held = if part == Part::Validation { &mut self.validation } else { &mut self.test };
+            held.push((path.to_owned(), chunk));
+        });
+        if let Some(train) = train {
+            self.fitter.observe(&train).map_err(|error| Error::in_file(path, error))?;
+            self.train.push((path.to_owned(), train));
+        }
+        Ok(())
+    }
+
+    fn encode(self, files: &[PathBuf]) -> Result<Dataset> {
+        let schema = match self.fitter.finish() {
+            Err(FeatureError::NoRows) => {
+                let file = files.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+                return Err(Error::format(file, "there are no rows to train on, expected some"));
+            }
+            schema => schema?,
+        };
+        let tables = [self.train, self.validation, self.test].map(|chunks| encode(&schema, chunks));
+        let [train, validation, test] = tables;
+        let (train, validation, test) = (train?, validation?, test?);
+        Ok(Dataset { schema, train, validation, test })
+    }
+}
+
+/// The training rows of a chunk, if any; the rows of the other parts go to `other`.
+fn filtered(
+    chunk: Chunk,
+    parts: &[Part],
+    wanted: Part,
+    mut other: impl FnMut(Chunk, Part),
+) -> Option<Chunk> {
+    if parts.iter().all(|part| *part == wanted) {
+        return Some(chunk);
+    }
+    let of = |part| {
+        let keep: Vec<bool> = parts.iter().map(|other| *other == part).collect();
+        keep.contains(&true).then(|| chunk.filter(&keep))
+    };
+    for part in [Part::Validation, Part::Test] {
+        if let Some(rows) = of(part) {
+            other(rows, part);
+        }
+    }
+    of(wanted)
+}
+
+fn encode(schema: &Schema, chunks: Vec<(PathBuf, Chunk)>) -> Result<FeatureTable> {
+    let columns = schema.columns();
+    let encoder = schema.encoder(&columns, Targets::Required)?;
+    let mut table = encoder.table();
+    // Each chunk is dropped once encoded.
+    for (path, chunk) in chunks {
+        encoder.encode(&chunk, &mut table).map_err(|error| Error::in_file(&path, error))?;
+    }
+    Ok(table)
+}
+
+fn split_error(
+    split: Option<&Split>,
+    path: &Path,
+    chunk: &Chunk,
+    row: usize,
+    expected: String,
+) -> Error {
+    let Some(Split::Column { column, .. }) = split else {
+        return Error::format(path, expected);
+    };
+    let cell = chunk.column(column).map(|column| column.cell(row).quoted()).unwrap_or_default();
+    Error::value(path, chunk.rows().number(row), column, cell, expected)
+}

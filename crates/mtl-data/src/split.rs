@@ -1,0 +1,112 @@
+//! Which rows train, validate and test.
+
+use mtl_feature::{Cell, Chunk, Key};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::Split;
+
+/// What a row is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+/// The part of each row of a chunk that begins at row `first` of all rows.
+///
+/// # Errors
+/// A row of the chunk and what its cell should have been.
+pub(crate) fn parts(
+    split: Option<&Split>,
+    chunk: &Chunk,
+    first: u64,
+) -> Result<Vec<Part>, (usize, String)> {
+    match split {
+        None => Ok(vec![Part::Train; chunk.n_rows()]),
+        Some(Split::Random { validation, test, seed }) => {
+            let part = |row| random_part(*validation, *test, *seed, row);
+            Ok((first..).take(chunk.n_rows()).map(part).collect())
+        }
+        Some(Split::Column { column, validation_from, test_from }) => {
+            let validation = validation_from.as_ref().map(crate::Bound::key);
+            let test = test_from.as_ref().map(crate::Bound::key);
+            let part = |cell: Cell<'_>| column_part(validation.as_ref(), test.as_ref(), cell);
+            // The reader was asked for this column.
+            chunk.column(column).map_or(Ok(Vec::new()), |column| column.map_cells(part))
+        }
+    }
+}
+
+fn random_part(validation: f64, test: f64, seed: u64, row: u64) -> Part {
+    let hash = xxh3_64_with_seed(&row.to_le_bytes(), seed);
+    let share = (hash >> 11) as f64 / (1_u64 << 53) as f64;
+    match share {
+        share if share < test => Part::Test,
+        share if share < test + validation => Part::Validation,
+        _ => Part::Train,
+    }
+}
+
+fn column_part(
+    validation: Option<&Key>,
+    test: Option<&Key>,
+    cell: Cell<'_>,
+) -> Result<Part, String> {
+    let is_text = |key: &Key| matches!(key, Key::Text(_));
+    let Some(bound) = validation.or(test) else { return Ok(Part::Train) };
+    let like = if is_text(bound) { "a text" } else { "an integer" };
+    let expected = || format!("{like} to compare with `{bound}`");
+    let key = cell.key().ok().flatten().ok_or_else(expected)?;
+    if is_text(&key) != is_text(bound) {
+        return Err(expected());
+    }
+    Ok(match key {
+        key if test.is_some_and(|test| key >= *test) => Part::Test,
+        key if validation.is_some_and(|validation| key >= *validation) => Part::Validation,
+        _ => Part::Train,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mtl_feature::{RawColumn, Rows};
+
+    use super::*;
+    use crate::Bound;
+
+    #[test]
+    fn random_parts_have_their_shares_and_do_not_depend_on_chunks() {
+        let split = Split::Random { validation: 0.2, test: 0.1, seed: 4 };
+        let chunk = |n| Chunk::new(n, Rows::From(1), vec![]).unwrap();
+        let all = parts(Some(&split), &chunk(10_000), 0).unwrap();
+        let count = |part| all.iter().filter(|other| **other == part).count();
+        // Five standard deviations of a binomial.
+        assert!(count(Part::Validation).abs_diff(2000) < 200, "{}", count(Part::Validation));
+        assert!(count(Part::Test).abs_diff(1000) < 150, "{}", count(Part::Test));
+        assert_eq!(parts(Some(&split), &chunk(100), 900).unwrap(), all[900..1000]);
+    }
+
+    fn check_column(from: [Option<Bound>; 2], cells: &[&str], expected: Result<&[Part], usize>) {
+        let [validation_from, test_from] = from;
+        let split = Split::Column { column: "d".into(), validation_from, test_from };
+        let column = RawColumn::text(cells.iter().copied());
+        let chunk = Chunk::new(cells.len(), Rows::From(1), vec![("d".into(), column)]).unwrap();
+        let found = parts(Some(&split), &chunk, 0).map_err(|(row, _)| row);
+        assert_eq!(found.as_deref().map_err(|row| *row), expected);
+    }
+
+    #[test]
+    fn a_column_parts_rows_by_order() {
+        use Part::{Test, Train, Validation};
+        let integers = [Some(Bound::Integer(9)), Some(Bound::Text("10".into()))];
+        let parts = [Train, Validation, Test, Test];
+        check_column(integers.clone(), &["8", "9", "10", "100"], Ok(&parts));
+        check_column(integers, &["8", "2022-05-01"], Err(1));
+        let dates = [None, Some(Bound::Text("2022-05-01".into()))];
+        let parts = [Train, Test, Test];
+        check_column(dates.clone(), &["2022-04-30", "2022-05-01", "2023-01-01"], Ok(&parts));
+        check_column(dates, &["2022-04-30", "20220501"], Err(1));
+        check_column([Some(Bound::Text("b".into())), None], &["a", "b"], Ok(&[Train, Validation]));
+    }
+}
