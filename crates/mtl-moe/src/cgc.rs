@@ -131,3 +131,116 @@ impl Cgc {
         gates
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mtl_nn::check;
+    use mtl_nn::layers::{Activation, Mlp};
+
+    use super::*;
+
+    fn level(task_experts: [usize; 2], shared_experts: usize, order: ExpertOrder) -> Cgc {
+        let stack = |units: &[usize]| Mlp::new(units, Activation::Tanh).layers();
+        Cgc {
+            path: "level.0".to_owned(),
+            tasks: vec!["buy".to_owned(), "click".to_owned()],
+            task_experts: task_experts.to_vec(),
+            shared_experts,
+            task_expert: stack(&[4, 2]),
+            shared_expert: stack(&[3, 3, 2]),
+            task_gate: stack(&[3]),
+            shared_gate: Some(Vec::new()),
+            gate_bias: true,
+            order,
+        }
+    }
+
+    fn build(cgc: &Cgc) -> Result<(GraphBuilder<f64>, CgcOutputs)> {
+        let mut b = GraphBuilder::new();
+        let (buy, shared) = (b.values("buy", 3)?, b.values("shared", 4)?);
+        let (buy, shared) = (b.read(buy)?, b.read(shared)?);
+        // The second task reads what the shared experts read, as at the first level of PLE.
+        let built = cgc.build(&mut b, &CgcInputs { tasks: vec![buy, shared], shared })?;
+        Ok((b, built))
+    }
+
+    #[test]
+    fn gates_read_their_own_and_the_shared_experts_in_the_order_asked_for() -> Result<()> {
+        let buy = ["level.0.task.buy.expert.0", "level.0.task.buy.expert.1"];
+        let click = ["level.0.task.click.expert.0"];
+        let shared = ["level.0.shared.expert.0"];
+        for (order, expected) in [
+            (
+                ExpertOrder::OwnFirst,
+                [
+                    [&buy[..], &shared].concat(),
+                    [&click[..], &shared].concat(),
+                    [&buy[..], &click, &shared].concat(),
+                ],
+            ),
+            (
+                ExpertOrder::SharedFirst,
+                [
+                    [&shared[..], &buy].concat(),
+                    [&shared[..], &click].concat(),
+                    [&shared[..], &buy, &click].concat(),
+                ],
+            ),
+        ] {
+            let (_, built) = build(&level([2, 1], 1, order))?;
+            let found: Vec<_> = built.gates.iter().map(|gate| gate.experts.clone()).collect();
+            assert_eq!(found, expected);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn gates_and_parameters_have_the_documented_paths() -> Result<()> {
+        let (b, built) = build(&level([2, 1], 1, ExpertOrder::OwnFirst))?;
+        let gates: Vec<&str> = built.gates.iter().map(|gate| gate.path.as_str()).collect();
+        let expected = ["level.0.task.buy.gate", "level.0.task.click.gate", "level.0.shared.gate"];
+        assert_eq!(gates, expected);
+        let graph = b.finish();
+        for path in [
+            "level.0.task.buy.expert.1.1.weight",
+            "level.0.shared.expert.0.2.bias",
+            "level.0.task.click.gate.1.weight",
+            "level.0.shared.gate.0.bias",
+        ] {
+            graph.layout().find(path)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn finite_differences() -> Result<()> {
+        for order in [ExpertOrder::OwnFirst, ExpertOrder::SharedFirst] {
+            for (own, shared) in [([2, 1], 2), ([0, 2], 1), ([1, 1], 0)] {
+                let (mut b, built) = build(&level(own, shared, order))?;
+                let mut roots = Vec::new();
+                for (i, h) in built.tasks.into_iter().chain(built.shared).enumerate() {
+                    roots.push(b.push(&format!("root.{i}"), mtl_nn::ops::Sigmoid::new(h))?);
+                }
+                assert_eq!(roots.len(), 3);
+                check::gradients(b, &roots)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_level_has_no_shared_gate() -> Result<()> {
+        let last = Cgc { shared_gate: None, ..level([2, 1], 1, ExpertOrder::OwnFirst) };
+        let (b, built) = build(&last)?;
+        assert!(built.shared.is_none());
+        assert_eq!(built.gates.len(), 2);
+        assert!(b.finish().layout().find("level.0.shared.gate.0.weight").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_task_without_experts_and_without_shared_ones_is_an_error() {
+        let error = build(&level([0, 2], 0, ExpertOrder::OwnFirst)).expect_err("nothing to mix");
+        assert_eq!(error.to_string(), "gate `level.0.task.buy.gate` has no expert to mix");
+    }
+}

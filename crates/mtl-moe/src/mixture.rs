@@ -50,6 +50,9 @@ pub struct Mixture {
 /// # Errors
 /// [`Error::Widths`] if experts of one gate differ in width, [`Error::NoExperts`], or an error of
 /// the graph (a path that is taken, a width of 0).
+///
+/// # Panics
+/// If a gate names an expert that is not there.
 pub fn mixture<S: Scalar>(
     b: &mut GraphBuilder<S>,
     name: &str,
@@ -143,4 +146,130 @@ fn check(experts: &[Stack], gates: &[Gate]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use mtl_nn::check;
+
+    use super::*;
+
+    fn layers(units: &[usize]) -> Vec<StackLayer> {
+        let layer = |&n_out| StackLayer {
+            n_out,
+            bias: true,
+            norm: None,
+            activation: Activation::Tanh,
+            dropout: 0.0,
+        };
+        units.iter().map(layer).collect()
+    }
+
+    fn expert(path: &str, input: Var, units: &[usize]) -> Stack {
+        Stack { path: path.to_owned(), input, layers: layers(units) }
+    }
+
+    fn gate(path: &str, input: Var, hidden: &[usize], experts: &[usize]) -> Gate {
+        let (path, hidden) = (path.to_owned(), layers(hidden));
+        Gate { path, input, hidden, bias: true, experts: experts.to_vec() }
+    }
+
+    /// A builder and two inputs, rows × 4 and rows × 3.
+    fn inputs() -> Result<(GraphBuilder<f64>, Var, Var)> {
+        let mut b = GraphBuilder::new();
+        let (x, y) = (b.values("x", 4)?, b.values("y", 3)?);
+        let (x, y) = (b.read(x)?, b.read(y)?);
+        Ok((b, x, y))
+    }
+
+    /// Finite differences through everything that leads to the outputs.
+    fn check(mut b: GraphBuilder<f64>, outputs: &[Var]) -> Result<()> {
+        let mut roots = Vec::new();
+        for (i, &h) in outputs.iter().enumerate() {
+            roots.push(b.push(&format!("root.{i}"), mtl_nn::ops::Sigmoid::new(h))?);
+        }
+        Ok(check::gradients(b, &roots)?)
+    }
+
+    #[test]
+    fn finite_differences_with_gates_of_different_depths_and_inputs() -> Result<()> {
+        let (mut b, x, y) = inputs()?;
+        let experts = vec![
+            expert("expert.0", x, &[5, 2]),
+            expert("expert.1", y, &[2]),
+            expert("expert.2", x, &[3, 4, 2]),
+        ];
+        let gates = vec![
+            gate("deep", x, &[3, 2], &[0, 1, 2]),
+            gate("flat", y, &[], &[2, 0]),
+            gate("flat_too", x, &[], &[1]),
+            gate("deep_too", y, &[2, 3], &[1, 2]),
+        ];
+        let mixed = mixture(&mut b, "mixture", experts, gates)?;
+        let paths: Vec<&str> = mixed.gates.iter().map(|g| g.path.as_str()).collect();
+        assert_eq!(paths, ["deep", "flat", "flat_too", "deep_too"]);
+        let columns: Vec<usize> = mixed.gates.iter().map(|g| g.weights.n_cols()).collect();
+        assert_eq!(columns, [3, 2, 1, 2]);
+        assert_eq!(mixed.gates[1].experts, ["expert.2", "expert.0"]);
+        check(b, &mixed.outputs)
+    }
+
+    #[test]
+    fn finite_differences_with_widths_that_differ_between_gates() -> Result<()> {
+        let (mut b, x, y) = inputs()?;
+        let experts = vec![
+            expert("expert.0", x, &[2]),
+            expert("expert.1", x, &[3]),
+            expert("expert.2", y, &[3]),
+        ];
+        let gates = vec![gate("narrow", x, &[], &[0]), gate("wide", x, &[2], &[2, 1])];
+        let mixed = mixture(&mut b, "mixture", experts, gates)?;
+        let widths: Vec<usize> = mixed.outputs.iter().map(|h| h.n_cols()).collect();
+        assert_eq!(widths, [2, 3]);
+        check(b, &mixed.outputs)
+    }
+
+    #[test]
+    fn an_expert_without_layers_is_its_input() -> Result<()> {
+        let mut b = GraphBuilder::new();
+        let x = b.values("x", 4)?;
+        let x = b.read(x)?;
+        let experts = vec![expert("expert.0", x, &[]), expert("expert.1", x, &[4])];
+        let mixed = mixture(&mut b, "mixture", experts, vec![gate("gate", x, &[], &[0, 1])])?;
+        assert_eq!(mixed.experts[0], x);
+        check(b, &mixed.outputs)
+    }
+
+    #[test]
+    fn experts_and_gates_over_one_input_share_one_first_product() -> Result<()> {
+        let (mut b, x, _) = inputs()?;
+        let experts = (0..3).map(|k| expert(&format!("expert.{k}"), x, &[5, 2])).collect();
+        let gates = (0..2).map(|t| gate(&format!("gate.{t}"), x, &[5], &[0, 1, 2])).collect();
+        mixture(&mut b, "mixture", experts, gates)?;
+        let graph = b.finish();
+        let first = &graph.nodes()[graph.node("mixture.0")?.index()];
+        assert_eq!((first.op().inputs(), first.n_cols()), (&[x][..], 5 * 5));
+        Ok(())
+    }
+
+    #[test]
+    fn experts_of_one_gate_that_differ_in_width_are_an_error() -> Result<()> {
+        let (mut b, x, _) = inputs()?;
+        let experts = vec![expert("expert.0", x, &[5, 2]), expert("expert.1", x, &[3])];
+        let error = mixture(&mut b, "mixture", experts, vec![gate("gate", x, &[], &[0, 1])])
+            .expect_err("2 and 3 columns do not mix");
+        let expected = "gate `gate` mixes experts of 2 and 3 columns (`expert.1`)";
+        assert_eq!(error.to_string(), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_gate_without_experts_is_an_error() -> Result<()> {
+        let (mut b, x, _) = inputs()?;
+        let error =
+            mixture(&mut b, "mixture", vec![expert("e", x, &[2])], vec![gate("gate", x, &[], &[])])
+                .expect_err("nothing to mix");
+        assert_eq!(error.to_string(), "gate `gate` has no expert to mix");
+        Ok(())
+    }
 }
