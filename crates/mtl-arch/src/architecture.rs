@@ -110,7 +110,8 @@ pub fn architecture<S: Scalar>(
         // CGC is PLE of one level; PLE without a number of levels has the paper's two.
         "cgc" => config.levels = Some(1),
         "ple" => config.levels = config.levels.or(Some(2)),
-        _ => {}
+        // One table serves a comparison of all: what is PLE's alone is not read here.
+        _ => (config.levels, config.task_experts, config.shared_experts) = (None, None, None),
     }
     Ok(make(config.check(tasks)?))
 }

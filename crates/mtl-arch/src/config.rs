@@ -1,10 +1,11 @@
-//! Settings of architectures, checked once.
+//! Settings as a user writes them, checked once into [`Settings`].
 
 use std::collections::BTreeMap;
 
-use mtl_nn::layers::{Activation, Norm, StackLayer};
+use mtl_nn::layers::Norm;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::{Rates, Settings, Units};
 use crate::{Error, Result};
 
 /// Which form of the stacks and gates: `maths.md` §1's two columns.
@@ -20,7 +21,7 @@ pub enum Preset {
 
 /// A number of experts for every task, or one for each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or a table with a number for each task")]
 pub enum Counts {
     /// The same for every task.
     All(usize),
@@ -30,7 +31,7 @@ pub enum Counts {
 
 /// A setting for every level of PLE, or one for each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a value, or a list with one for each level")]
 pub enum PerLevel<T> {
     /// One for each level, from the input up.
     Each(Vec<T>),
@@ -80,39 +81,6 @@ pub struct ArchitectureConfig {
     pub tower_dropout: Option<f64>,
     /// Batch normalisation of hidden layers, before the activation; off.
     pub batch_norm: bool,
-}
-
-/// Settings that are right: tasks sorted by name, widths above 0, rates in [0, 1), as many
-/// expert counts as levels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub(crate) tasks: Vec<String>,
-    pub(crate) preset: Preset,
-    pub(crate) experts: usize,
-    /// By level, then by task.
-    pub(crate) task_experts: Vec<Vec<usize>>,
-    pub(crate) shared_experts: Vec<usize>,
-    units: Units,
-    rates: Rates,
-    norm: Option<Norm>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Units {
-    bottom: Vec<usize>,
-    expert: Vec<usize>,
-    shared_expert: Vec<usize>,
-    gate: Vec<usize>,
-    shared_gate: Vec<usize>,
-    tower: Vec<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Rates {
-    bottom: f64,
-    expert: f64,
-    gate: f64,
-    tower: f64,
 }
 
 const UNITS: [usize; 2] = [128, 64];
@@ -269,91 +237,5 @@ fn sorted(tasks: &[impl AsRef<str>]) -> Result<Vec<String>> {
     Ok(tasks)
 }
 
-/// Layers of the parts.
-impl Settings {
-    /// The tasks, sorted by name.
-    pub fn tasks(&self) -> &[String] {
-        &self.tasks
-    }
-
-    /// The shared bottom.
-    pub(crate) fn bottom(&self) -> Vec<StackLayer> {
-        self.body(&self.units.bottom, self.rates.bottom)
-    }
-
-    /// An expert of OMoE or MMoE.
-    pub(crate) fn expert(&self) -> Vec<StackLayer> {
-        self.body(&self.units.expert, self.rates.expert)
-    }
-
-    /// An expert that a task owns, inside an extraction level.
-    pub(crate) fn task_expert(&self) -> Vec<StackLayer> {
-        self.body(&self.units.expert, self.inside(self.rates.expert))
-    }
-
-    /// A shared expert, inside an extraction level.
-    pub(crate) fn shared_expert(&self) -> Vec<StackLayer> {
-        self.body(&self.units.shared_expert, self.inside(self.rates.expert))
-    }
-
-    /// A gate of OMoE or MMoE, before its softmax layer.
-    pub(crate) fn gate(&self) -> Vec<StackLayer> {
-        self.body(&self.units.gate, self.rates.gate)
-    }
-
-    /// A task's gate inside an extraction level, before its softmax layer.
-    pub(crate) fn task_gate(&self) -> Vec<StackLayer> {
-        self.body(&self.units.gate, self.inside(self.rates.gate))
-    }
-
-    /// The shared gate inside an extraction level, before its softmax layer.
-    pub(crate) fn shared_gate(&self) -> Vec<StackLayer> {
-        self.body(&self.units.shared_gate, self.inside(self.rates.gate))
-    }
-
-    /// Whether the softmax layer of a gate has a bias.
-    pub(crate) fn gate_bias(&self) -> bool {
-        self.preset == Preset::Paper
-    }
-
-    /// A tower: hidden layers and the logit.
-    pub(crate) fn tower(&self) -> Vec<StackLayer> {
-        let hidden = |&n_out: &usize| StackLayer {
-            n_out,
-            bias: true,
-            norm: self.norm,
-            activation: Activation::Relu,
-            dropout: self.rates.tower,
-        };
-        let logit = StackLayer {
-            n_out: 1,
-            bias: true,
-            norm: None,
-            activation: Activation::Linear,
-            dropout: 0.0,
-        };
-        self.units.tower.iter().map(hidden).chain([logit]).collect()
-    }
-
-    /// The tutorial form has no dropout inside extraction levels.
-    fn inside(&self, rate: f64) -> f64 {
-        if self.preset == Preset::Tutorial { 0.0 } else { rate }
-    }
-
-    /// A bottom, expert or gate stack: the last layer is linear without dropout in the tutorial
-    /// form, and like the hidden ones, but never normalised, in the paper form.
-    fn body(&self, units: &[usize], rate: f64) -> Vec<StackLayer> {
-        let layer = |(i, &n_out): (usize, &usize)| {
-            let hidden = i + 1 < units.len();
-            let active = hidden || self.preset == Preset::Paper;
-            StackLayer {
-                n_out,
-                bias: true,
-                norm: self.norm.filter(|_| hidden),
-                activation: if active { Activation::Relu } else { Activation::Linear },
-                dropout: if active { rate } else { 0.0 },
-            }
-        };
-        units.iter().enumerate().map(layer).collect()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Every architecture and preset against an independent float64 implementation
 //! (`golden/generate.py`): logits, losses, every gradient, every parameter after three steps.
 
+#![allow(clippy::unwrap_used, reason = "a golden file that lacks a key is a failure of the test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,43 @@
+//! Parameter counts against the sums done by hand in `tests/golden/README.md`.
+
+use mtl_arch::{ArchitectureConfig, InputKind, Inputs, Preset, architecture};
+use mtl_nn::{GraphBuilder, Scalar};
+
+use crate::model::Failure;
+
+/// Trainable numbers over 480 inputs at the default widths, for three tasks, tables left out.
+fn count<S: Scalar>(name: &str, config: &ArchitectureConfig) -> Result<usize, Failure> {
+    let mut b = GraphBuilder::<S>::new();
+    let x = b.values("x", 480)?;
+    let x = b.read(x)?;
+    let arch = architecture::<S>(name, config, &["buy", "click", "like"])?;
+    let inputs = match arch.input_kind() {
+        InputKind::Shared => Inputs::Shared(x),
+        InputKind::PerTask => Inputs::PerTask(vec![x; 3]),
+    };
+    arch.build(&mut b, &inputs)?;
+    Ok(b.finish().layout().n_trainable())
+}
+
+#[test]
+fn default_widths_have_the_numbers_of_parameters_counted_by_hand() -> Result<(), Failure> {
+    for (name, levels, tutorial, paper) in [
+        ("single_task", None, 259_395, 259_395),
+        ("shared_bottom", None, 119_747, 119_747),
+        ("omoe", None, 399_299, 331_143),
+        ("mmoe", None, 539_459, 334_991),
+        ("cgc", None, 1_238_083, 1_036_117),
+        ("ple", Some(1), 1_238_083, 1_036_117),
+        ("ple", Some(2), 1_591_747, 1_276_085),
+        ("ple", None, 1_591_747, 1_276_085),
+        // Stack from 480: 69,824, without its bottom.
+        ("towers", None, 3 * (69_824 + 65), 3 * (69_824 + 65)),
+    ] {
+        for (preset, expected) in [(Preset::Tutorial, tutorial), (Preset::Paper, paper)] {
+            let config = ArchitectureConfig { preset, levels, ..ArchitectureConfig::default() };
+            assert_eq!(count::<f32>(name, &config)?, expected, "{name} {levels:?} {preset:?}");
+            assert_eq!(count::<f64>(name, &config)?, expected, "{name} {levels:?} {preset:?}");
+        }
+    }
+    Ok(())
+}
