@@ -1,0 +1,157 @@
+//! **Aligned-MTL**: make the system of gradients orthogonal and of one length.
+//!
+//! ```text
+//! G = V Λ Vᵀ      B = √λ_R V Λ^(−½) Vᵀ      w = B·1
+//! ```
+//!
+//! The aligned gradients (rows of B times the gradients) have the Gram matrix B G B = λ_R I on the range
+//! of G: condition number 1. λ_R is the smallest eigenvalue that is not zero (relative to T·ε·λ_max), so no
+//! direction grows. With orthogonal gradients of one length, w = 1: the plain sum.
+//!
+//! Source: Senushkin et al., *Independent Component Alignment for Multi-Task Learning*, CVPR 2023,
+//! algorithm 1. Cost: the Gram matrix and one eigendecomposition. Choose it when both conflict and
+//! dominance are feared, with tasks that are not nearly the same (then λ_R, and the step, are tiny).
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Setup;
+use crate::linear_algebra::Eigen;
+use crate::{Active, Error, Needs, OwnWeight, Weighting};
+
+/// The singular value that all are set to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlignedScale {
+    /// The smallest that is not 0, as in the paper.
+    #[default]
+    Min,
+    /// The median (the lower one of an even number).
+    Median,
+    /// The root of the mean square.
+    Rms,
+}
+
+/// Settings of Aligned-MTL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlignedMtlConfig {
+    /// The singular value that all are set to.
+    pub scale: AlignedScale,
+}
+
+impl AlignedMtlConfig {
+    pub(crate) fn build(&self, setup: &Setup<'_>) -> AlignedMtl {
+        let n = setup.tasks.len();
+        AlignedMtl {
+            scale: self.scale,
+            eigen: Eigen::new(n),
+            kept: Vec::with_capacity(n),
+            ones: vec![1.0; n],
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct AlignedMtl {
+    scale: AlignedScale,
+    eigen: Eigen,
+    /// The eigenvectors of the range, by ascending eigenvalue.
+    kept: Vec<usize>,
+    ones: Vec<f64>,
+}
+
+impl AlignedMtl {
+    /// Decomposes G and returns λ_R.
+    fn align(&mut self, gram: &[f64], n: usize) -> f64 {
+        let eigen = &mut self.eigen;
+        eigen.decompose(gram, n);
+        let largest = (0..n).map(|k| eigen.value(k)).fold(0.0, f64::max);
+        let zero = largest * n as f64 * f64::EPSILON;
+        self.kept.clear();
+        self.kept.extend((0..n).filter(|&k| eigen.value(k) > zero));
+        self.kept.sort_unstable_by(|&a, &b| eigen.value(a).total_cmp(&eigen.value(b)));
+        let rank = self.kept.len();
+        match self.scale {
+            AlignedScale::Min => eigen.value(self.kept[0]),
+            AlignedScale::Median => eigen.value(self.kept[(rank - 1) / 2]),
+            AlignedScale::Rms => {
+                self.kept.iter().map(|&k| eigen.value(k)).sum::<f64>() / rank as f64
+            }
+        }
+    }
+
+    /// B x, after [`AlignedMtl::align`] has found λ_R, `level`.
+    fn apply(&self, level: f64, x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for &k in &self.kept {
+            let inner: f64 = x.iter().enumerate().map(|(i, x)| x * self.eigen.vector(k, i)).sum();
+            let along = (level / self.eigen.value(k)).sqrt() * inner;
+            out.iter_mut().enumerate().for_each(|(i, o)| *o += along * self.eigen.vector(k, i));
+        }
+    }
+}
+
+impl Weighting for AlignedMtl {
+    fn name(&self) -> &'static str {
+        "aligned_mtl"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { gram: true, ..Needs::default() }
+    }
+
+    fn own(&self) -> OwnWeight {
+        OwnWeight::One
+    }
+
+    fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
+        let n = active.n();
+        let level = self.align(active.gram, n);
+        self.apply(level, &self.ones[..n], weights);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_abs_diff_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::linear_algebra::dot;
+
+    fn aligner(n: usize) -> AlignedMtl {
+        let tasks: Vec<String> = (0..n).map(|i| i.to_string()).collect();
+        AlignedMtlConfig::default().build(&Setup::new(&tasks))
+    }
+
+    proptest! {
+        #[test]
+        fn aligned_gradients_have_condition_number_1(
+            n in 1_usize..17,
+            rows in proptest::collection::vec(-1.0..1.0_f64, 16 * 20),
+        ) {
+            let row = |i: usize| &rows[i * 20..(i + 1) * 20];
+            let gram: Vec<f64> = (0..n * n).map(|k| dot(row(k / n), row(k % n))).collect();
+            let mut method = aligner(n);
+            let level = method.align(&gram, n);
+            // Columns of B, then B G B = λ_R I.
+            let column = |j: usize| {
+                let unit: Vec<f64> = (0..n).map(|i| f64::from(i == j)).collect();
+                let mut out = vec![0.0; n];
+                method.apply(level, &unit, &mut out);
+                out
+            };
+            let b: Vec<Vec<f64>> = (0..n).map(column).collect();
+            for i in 0..n {
+                for j in 0..n {
+                    let entry: f64 = (0..n)
+                        .map(|k| b[i][k] * dot(&gram[k * n..(k + 1) * n], &b[j]))
+                        .sum();
+                    let expected = if i == j { level } else { 0.0 };
+                    assert_abs_diff_eq!(entry, expected, epsilon = 1e-9 * level);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! **Uncertainty weighting** (UW): each loss divided by a learned variance.
+//!
+//! ```text
+//! regression:      Σ_t L_t / (2 σ_t²) + ln σ_t     w_t = ½ e^(−s_t)
+//! classification:  Σ_t L_t / σ_t²     + ln σ_t     w_t =   e^(−s_t)       s_t = ln σ_t²
+//! ```
+//!
+//! The gradient of the objective is ∂/∂s_t = ½ − w_t L_t, so with L fixed it is stationary at
+//! σ_t² = L_t (regression) and σ_t² = 2 L_t (classification): a weight can rise as well as fall.
+//!
+//! Source: Kendall, Gal and Cipolla, *Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
+//! Geometry and Semantics*, CVPR 2018, eqs. 5 to 10. Cost: T exponentials. Choose it when losses have
+//! different scales and no Gram matrix is to be paid for. s_t starts at 0 and is kept within ±20.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::LOG_SCALE_BOUND;
+use crate::config::Setup;
+use crate::setting::{learning_rate, per_task};
+use crate::{Active, Error, LearnedState, Needs, OwnWeight, Weighting};
+
+/// Which likelihood a loss belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UncertaintyForm {
+    /// L/(2σ²) + ln σ, a Gaussian's.
+    #[default]
+    Regression,
+    /// L/σ² + ln σ, a scaled softmax's.
+    Classification,
+}
+
+/// Settings of uncertainty weighting.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UncertaintyConfig {
+    /// The form for tasks that `forms` does not list.
+    pub form: UncertaintyForm,
+    /// The form by task.
+    pub forms: BTreeMap<String, UncertaintyForm>,
+    /// A learning rate for s of its own; the model's by default.
+    pub learning_rate: Option<f64>,
+}
+
+impl UncertaintyConfig {
+    pub(crate) fn build(&self, setup: &Setup<'_>) -> Result<Uncertainty, Error> {
+        let n = setup.tasks.len();
+        Ok(Uncertainty {
+            forms: per_task("uncertainty", "forms", self.form, &self.forms, setup.tasks)?,
+            learning_rate: learning_rate("uncertainty", self.learning_rate)?,
+            log_variance: vec![0.0; n],
+            gradient: vec![0.0; n],
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Uncertainty {
+    forms: Vec<UncertaintyForm>,
+    learning_rate: Option<f64>,
+    /// s.
+    log_variance: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+impl Weighting for Uncertainty {
+    fn name(&self) -> &'static str {
+        "uncertainty"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { learned: true, ..Needs::default() }
+    }
+
+    fn own(&self) -> OwnWeight {
+        OwnWeight::SameAsShared
+    }
+
+    fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
+        self.gradient.fill(0.0);
+        for (i, &task) in active.tasks.iter().enumerate() {
+            let precision = (-self.log_variance[task]).exp();
+            weights[i] = match self.forms[task] {
+                UncertaintyForm::Regression => 0.5 * precision,
+                UncertaintyForm::Classification => precision,
+            };
+            self.gradient[task] = 0.5 - weights[i] * active.losses[i];
+        }
+        Ok(())
+    }
+
+    fn learned(&mut self) -> Option<LearnedState<'_>> {
+        Some(LearnedState {
+            values: &mut self.log_variance,
+            gradient: &self.gradient,
+            learning_rate: self.learning_rate,
+        })
+    }
+
+    fn project(&mut self, touched: &[bool]) {
+        for (s, _) in self.log_variance.iter_mut().zip(touched).filter(|(_, touched)| **touched) {
+            *s = s.clamp(-LOG_SCALE_BOUND, LOG_SCALE_BOUND);
+        }
+    }
+
+    fn state(&self) -> Vec<(&'static str, &[f64])> {
+        vec![("log_variance", &self.log_variance)]
+    }
+
+    fn state_mut(&mut self) -> Vec<(&'static str, &mut [f64])> {
+        vec![("log_variance", &mut self.log_variance)]
+    }
+}
