@@ -7,7 +7,7 @@
 The source distribution carries the files as UCI publishes them: no header, 42 columns, separated by
 a comma and a space. Rows keep their order, the training file first. Text is kept as it is but for
 blanks around it; `?` stays a value of its own. `instance_weight` is left out: it says how many
-people a row stands for, UCI asks not to give it to a classifier, and it would be a third of the
+people a row stands for, UCI asks not to give it to a classifier, and it would be a quarter of the
 file. `split` says which file a row came from.
 """
 

@@ -43,7 +43,7 @@ impl CsvFile {
             .buffer_capacity(1 << 18)
             .delimiter(options.delimiter.unwrap_or(if tab { b'\t' } else { b',' }))
             .trim(if options.trim { Trim::All } else { Trim::None })
-            .from_reader(Input { bytes: input, ended: false });
+            .from_reader(Input { bytes: input, ended: false, last: 0 });
         let lines = Lines { reader, feed_ends_line: None };
         let mut file = Self { path: path.to_owned(), lines, names: Vec::new() };
         file.names = match &options.columns {
@@ -174,16 +174,18 @@ fn not_utf8(path: &Path, row: u64, column: &str, field: &[u8]) -> Error {
     Error::format(path, problem)
 }
 
-/// The bytes of a file, and whether they have come to an end.
+/// The bytes of a file, whether they have come to an end, and the last of them.
 struct Input {
     bytes: Box<dyn Read + Send>,
     ended: bool,
+    last: u8,
 }
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n_bytes = self.bytes.read(buffer)?;
         self.ended |= n_bytes == 0;
+        self.last = buffer[..n_bytes].last().copied().unwrap_or(self.last);
         Ok(n_bytes)
     }
 }
@@ -215,7 +217,15 @@ impl Lines {
         let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
         let outside = (after - before).saturating_sub(inside);
         let feed = *self.feed_ends_line.get_or_insert(outside > 0);
-        Ok(Some((before + outside).saturating_sub(u64::from(feed && is_ended)).max(before)))
+        let row = (before + outside).saturating_sub(u64::from(feed && is_ended)).max(before);
+        match is_ended || !b"\r\n".contains(&self.reader.get_ref().last) {
+            true => Ok(Some(row)),
+            // The file's last line did end, so its end was taken for a part of a field.
+            false => {
+                let problem = format!("row {row} opens a quote, expected another that closes it");
+                Err(Error::format(path, problem))
+            }
+        }
     }
 }
 

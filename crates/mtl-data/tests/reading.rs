@@ -95,6 +95,10 @@ fn a_bad_csv_is_one_clear_line() {
         b"user,age,city,click\n7,30,Rome,1\n7,30,R\xffme,1\n",
         "row 3, column `city`: found `R\u{fffd}me`, expected UTF-8 text",
     );
+    csv(
+        "user,age,click,city\n7,30,1,Rome\n7,30,1,\"Oslo\n7,30,1,Rome\n",
+        "row 3 opens a quote, expected another that closes it",
+    );
     check_error(
         "a.xlsx",
         "user",
