@@ -330,12 +330,15 @@ impl<S: Scalar> Step<S> {
         let chunks = self.gradient.par_chunks_mut(CHUNK).zip(&mut self.chunk_norms);
         chunks.enumerate().for_each(|(i, (out, norm))| {
             let span = i * CHUNK..i * CHUNK + out.len();
-            crate::kernel::vectorise(|| {
-                out.copy_from_slice(&shards[0].gradient[span.clone()]);
-                for shard in &shards[1..] {
-                    crate::kernel::add(out, &shard.gradient[span.clone()]);
-                }
-            });
+            crate::kernel::vectorise(
+                #[inline(always)]
+                || {
+                    out.copy_from_slice(&shards[0].gradient[span.clone()]);
+                    for shard in &shards[1..] {
+                        crate::kernel::add(out, &shard.gradient[span.clone()]);
+                    }
+                },
+            );
             optimiser.add_l2(span.start, &params.trainable[span], out);
             *norm = squares(out);
         });
@@ -483,15 +486,18 @@ fn scatter<S: Scalar>(
 /// Σ x², in f64.
 fn squares<S: Scalar>(values: &[S]) -> f64 {
     const LANES: usize = 8;
-    crate::kernel::vectorise(|| {
-        let mut lanes = [0.0f64; LANES];
-        let (whole, rest) = values.as_chunks::<LANES>();
-        for x in whole {
-            for i in 0..LANES {
-                lanes[i] += x[i].f64() * x[i].f64();
+    crate::kernel::vectorise(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0f64; LANES];
+            let (whole, rest) = values.as_chunks::<LANES>();
+            for x in whole {
+                for i in 0..LANES {
+                    lanes[i] += x[i].f64() * x[i].f64();
+                }
             }
-        }
-        let rest: f64 = rest.iter().map(|x| x.f64() * x.f64()).sum();
-        lanes.iter().sum::<f64>() + rest
-    })
+            let rest: f64 = rest.iter().map(|x| x.f64() * x.f64()).sum();
+            lanes.iter().sum::<f64>() + rest
+        },
+    )
 }

@@ -48,30 +48,39 @@ pub fn product<S: Scalar>(
         return;
     }
     match transpose {
-        Transpose::Neither if n == 1 && b.stride() == 1 => vectorise(|| {
-            let b = &b.data()[..k];
-            for r in 0..m {
-                let value = dot(a.row(r), b);
-                let c = &mut c.row(r)[0];
-                *c = if add_to { *c + value } else { value };
-            }
-        }),
-        Transpose::First if n == 1 && c.stride() == 1 => vectorise(|| {
-            let c = &mut c.data()[..m];
-            if !add_to {
-                c.fill(S::zero());
-            }
-            for r in 0..k {
-                axpy(c, b.row(r)[0], a.row(r));
-            }
-        }),
-        Transpose::Second if k == 1 && b.stride() == 1 => vectorise(|| {
-            let b = &b.data()[..n];
-            for r in 0..m {
-                let factor = a.row(r)[0];
-                if add_to { axpy(c.row(r), factor, b) } else { scale(c.row(r), factor, b) }
-            }
-        }),
+        Transpose::Neither if n == 1 && b.stride() == 1 => vectorise(
+            #[inline(always)]
+            || {
+                let b = &b.data()[..k];
+                for r in 0..m {
+                    let value = dot(a.row(r), b);
+                    let c = &mut c.row(r)[0];
+                    *c = if add_to { *c + value } else { value };
+                }
+            },
+        ),
+        Transpose::First if n == 1 && c.stride() == 1 => vectorise(
+            #[inline(always)]
+            || {
+                let c = &mut c.data()[..m];
+                if !add_to {
+                    c.fill(S::zero());
+                }
+                for r in 0..k {
+                    axpy(c, b.row(r)[0], a.row(r));
+                }
+            },
+        ),
+        Transpose::Second if k == 1 && b.stride() == 1 => vectorise(
+            #[inline(always)]
+            || {
+                let b = &b.data()[..n];
+                for r in 0..m {
+                    let factor = a.row(r)[0];
+                    if add_to { axpy(c.row(r), factor, b) } else { scale(c.row(r), factor, b) }
+                }
+            },
+        ),
         _ => blocked(c, add_to, a, b, transpose, (m, k, n)),
     }
 }

@@ -111,24 +111,27 @@ impl Dense {
             let mut dz = dz.columns(unit.start, unit.n_out);
             let mask = Mask::new(unit.dropout, mode);
             let sink = unit.bias.and_then(|bias| pass.param_gradient(bias));
-            vectorise(|| {
-                let Some(mut sink) = sink else {
+            vectorise(
+                #[inline(always)]
+                || {
+                    let Some(mut sink) = sink else {
+                        for r in 0..y.rows() {
+                            let keep = mask.row(first_row + r);
+                            unit.activation.backward(y.row(r), dz.row(r), keep);
+                        }
+                        return;
+                    };
+                    let db = sink.to.row(0);
+                    if !sink.add {
+                        db.fill(S::zero());
+                    }
                     for r in 0..y.rows() {
                         let keep = mask.row(first_row + r);
                         unit.activation.backward(y.row(r), dz.row(r), keep);
+                        add(db, dz.row(r));
                     }
-                    return;
-                };
-                let db = sink.to.row(0);
-                if !sink.add {
-                    db.fill(S::zero());
-                }
-                for r in 0..y.rows() {
-                    let keep = mask.row(first_row + r);
-                    unit.activation.backward(y.row(r), dz.row(r), keep);
-                    add(db, dz.row(r));
-                }
-            });
+                },
+            );
         }
     }
 
@@ -187,14 +190,17 @@ impl<S: Scalar> Op<S> for Dense {
             let mask = Mask::new(unit.dropout, mode);
             let (mut y, _) = pass.output();
             let mut y = y.columns(unit.start, unit.n_out);
-            vectorise(|| {
-                for r in 0..y.rows() {
-                    if let Some(bias) = bias {
-                        add(y.row(r), bias);
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..y.rows() {
+                        if let Some(bias) = bias {
+                            add(y.row(r), bias);
+                        }
+                        unit.activation.forward(y.row(r), mask.row(first_row + r));
                     }
-                    unit.activation.forward(y.row(r), mask.row(first_row + r));
-                }
-            });
+                },
+            );
         }
     }
 

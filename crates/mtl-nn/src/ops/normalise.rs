@@ -154,14 +154,18 @@ impl<S: Scalar> Op<S> for Normalise {
         let (first, second) = sums.split_at_mut(x.cols());
         first.fill(0.0);
         second.fill(0.0);
-        vectorise(|| {
-            for r in 0..x.rows() {
-                for ((&x, first), second) in x.row(r).iter().zip(&mut *first).zip(&mut *second) {
-                    *first += x.f64();
-                    *second += x.f64() * x.f64();
+        vectorise(
+            #[inline(always)]
+            || {
+                for r in 0..x.rows() {
+                    for ((&x, first), second) in x.row(r).iter().zip(&mut *first).zip(&mut *second)
+                    {
+                        *first += x.f64();
+                        *second += x.f64() * x.f64();
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
@@ -175,26 +179,33 @@ impl<S: Scalar> Op<S> for Normalise {
             let ids = &self.params[block.u * EACH..];
             let [gamma, beta] = [0, 1].map(|i| &pass.param(ids[i]).row(0)[block.from..]);
             let (mut y, _) = pass.output();
-            vectorise(|| {
-                for r in 0..x.rows() {
-                    let x = x.row(r)[block.columns.clone()].iter();
-                    let moments = mean.iter().zip(&inverse).zip(gamma.iter().zip(beta));
-                    let y = y.row(r)[block.columns.clone()].iter_mut();
-                    for ((y, &x), ((&mean, &inverse), (&gamma, &beta))) in y.zip(x).zip(moments) {
-                        *y = gamma * ((x - mean) * inverse) + beta;
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..x.rows() {
+                        let x = x.row(r)[block.columns.clone()].iter();
+                        let moments = mean.iter().zip(&inverse).zip(gamma.iter().zip(beta));
+                        let y = y.row(r)[block.columns.clone()].iter_mut();
+                        for ((y, &x), ((&mean, &inverse), (&gamma, &beta))) in y.zip(x).zip(moments)
+                        {
+                            *y = gamma * ((x - mean) * inverse) + beta;
+                        }
                     }
-                }
-            });
+                },
+            );
         }
         for unit in &self.units {
             let mask = Mask::new(unit.dropout, mode);
             let (mut y, _) = pass.output();
             let mut y = y.columns(unit.start, unit.n);
-            vectorise(|| {
-                for r in 0..x.rows() {
-                    unit.activation.forward(y.row(r), mask.row(first_row + r));
-                }
-            });
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..x.rows() {
+                        unit.activation.forward(y.row(r), mask.row(first_row + r));
+                    }
+                },
+            );
         }
     }
 
@@ -206,11 +217,14 @@ impl<S: Scalar> Op<S> for Normalise {
         for unit in &self.units {
             let mask = Mask::new(unit.dropout, mode);
             let (y, mut d) = (y.columns(unit.start, unit.n), d.columns(unit.start, unit.n));
-            vectorise(|| {
-                for r in 0..x.rows() {
-                    unit.activation.backward(y.row(r), d.row(r), mask.row(first_row + r));
-                }
-            });
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..x.rows() {
+                        unit.activation.backward(y.row(r), d.row(r), mask.row(first_row + r));
+                    }
+                },
+            );
         }
         sums.fill(0.0);
         let (sums_d, sums_dx) = sums.split_at_mut(x.cols());
@@ -218,28 +232,32 @@ impl<S: Scalar> Op<S> for Normalise {
             let [mean, inverse]: [[S; BLOCK]; 2] = self.batch(&block, statistics, rows);
             let columns = &block.columns;
             let (sums_d, sums_dx) = (&mut sums_d[columns.clone()], &mut sums_dx[columns.clone()]);
-            vectorise(|| {
-                for r in 0..x.rows() {
-                    let pairs = x.row(r)[columns.clone()].iter().zip(&d.row(r)[columns.clone()]);
-                    let moments = mean.iter().zip(&inverse);
-                    let to = sums_d.iter_mut().zip(&mut *sums_dx);
-                    for ((to, (&x, &d)), (&mean, &inverse)) in to.zip(pairs).zip(moments) {
-                        *to.0 += d.f64();
-                        *to.1 += d.f64() * ((x - mean) * inverse).f64();
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..x.rows() {
+                        let pairs =
+                            x.row(r)[columns.clone()].iter().zip(&d.row(r)[columns.clone()]);
+                        let moments = mean.iter().zip(&inverse);
+                        let to = sums_d.iter_mut().zip(&mut *sums_dx);
+                        for ((to, (&x, &d)), (&mean, &inverse)) in to.zip(pairs).zip(moments) {
+                            *to.0 += d.f64();
+                            *to.1 += d.f64() * ((x - mean) * inverse).f64();
+                        }
                     }
-                }
-            });
+                },
+            );
         }
     }
 
     fn backward(&self, pass: &mut Backprop<'_, S>) {
+        self.own_gradients(pass);
         let (x, rows) = (pass.input(0), pass.batch_rows());
         let (forward, backward) = (pass.forward_statistics(), pass.statistics());
         let d = pass.take_gradient(); // already through the activation
         let d = d.as_mat();
         for block in self.blocks() {
             let moments = self.batch(&block, forward, rows);
-            self.own_gradients(pass, &block, (x, d), &moments);
             let gamma = pass.param(self.params[block.u * EACH]).row(0);
             let Some(sink) = pass.input_gradient(0) else { continue };
             let [mut mean_d, mut mean_dx, mut scale] = [[S::zero(); BLOCK]; 3];
@@ -249,9 +267,10 @@ impl<S: Scalar> Op<S> for Normalise {
                 scale[i] = gamma[block.from + i] * moments[1][i];
             }
             let [mean, inverse] = &moments;
-            vectorise(|| {
-                input_gradient(sink, &block, (x, d), [mean, inverse, &scale, &mean_d, &mean_dx])
-            });
+            vectorise(
+                #[inline(always)]
+                || input_gradient(sink, &block, (x, d), [mean, inverse, &scale, &mean_d, &mean_dx]),
+            );
         }
     }
 
@@ -291,30 +310,16 @@ fn input_gradient<S: Scalar>(
 }
 
 impl Normalise {
-    /// This shard's part of dγ and dβ of a block.
-    fn own_gradients<S: Scalar>(
-        &self,
-        pass: &mut Backprop<'_, S>,
-        block: &Block,
-        (x, d): (Mat<'_, S>, Mat<'_, S>),
-        [mean, inverse]: &[[S; BLOCK]; 2],
-    ) {
-        let [mut d_gamma, mut d_beta] = [[S::zero(); BLOCK]; 2];
-        vectorise(|| {
-            for r in 0..x.rows() {
-                let (x, d) = (&x.row(r)[block.columns.clone()], &d.row(r)[block.columns.clone()]);
-                for i in 0..block.columns.len() {
-                    d_beta[i] += d[i];
-                    d_gamma[i] += d[i] * (x[i] - mean[i]) * inverse[i];
-                }
-            }
-        });
-        for (i, gradient) in [(0, d_gamma), (1, d_beta)] {
-            if let Some(mut sink) = pass.param_gradient(block.u * EACH + i) {
-                let to = &mut sink.to.row(0)[block.from..block.from + block.columns.len()];
-                for (to, &gradient) in to.iter_mut().zip(&gradient) {
-                    *to = if sink.add { *to + gradient } else { gradient };
-                }
+    /// dβ = Σ dy and dγ = Σ dy·x̂ are the sums that were gathered, over the whole batch: the first
+    /// shard hands them in, the others nothing.
+    fn own_gradients<S: Scalar>(&self, pass: &mut Backprop<'_, S>) {
+        let (sums, first) = (pass.statistics(), pass.first_row() == 0);
+        let (sums_d, sums_dx) = sums.split_at(self.input[0].n_cols());
+        for (u, unit) in self.units.iter().enumerate() {
+            for (i, sums) in [sums_dx, sums_d].into_iter().enumerate() {
+                let Some(mut sink) = pass.param_gradient(u * EACH + i) else { continue };
+                let sums = sums[unit.start..unit.start + unit.n].iter();
+                sink.put_row(0, sums.map(|&sum| if first { S::of(sum) } else { S::zero() }));
             }
         }
     }

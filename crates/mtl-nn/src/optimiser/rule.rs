@@ -226,7 +226,10 @@ impl<S: Scalar> Update<S> {
         first: &mut [S],
         second: &mut [S],
     ) {
-        vectorise(|| self.slice(values, gradient, first, second));
+        vectorise(
+            #[inline(always)]
+            || self.slice(values, gradient, first, second),
+        );
     }
 
     #[inline(always)]
@@ -275,11 +278,14 @@ impl<S: Scalar> Update<S> {
         gradient: &SparseGradient<S>,
     ) {
         let dim = gradient.dim();
-        vectorise(|| {
-            for (&id, g) in gradient.ids().iter().zip(gradient.rows().chunks_exact(dim)) {
-                self.row(table, state, id as usize, g);
-            }
-        });
+        vectorise(
+            #[inline(always)]
+            || {
+                for (&id, g) in gradient.ids().iter().zip(gradient.rows().chunks_exact(dim)) {
+                    self.row(table, state, id as usize, g);
+                }
+            },
+        );
     }
 
     /// Steps every row of a table; untouched rows have the gradient `zero`.
@@ -291,15 +297,18 @@ impl<S: Scalar> Update<S> {
         zero: &[S],
     ) {
         let dim = gradient.dim();
-        vectorise(|| {
-            for id in 0..table.len() / dim.max(1) {
-                let g = match gradient.find(id as u32) {
-                    Some(position) => &gradient.rows()[position * dim..(position + 1) * dim],
-                    None => zero,
-                };
-                self.row(table, state, id, g);
-            }
-        });
+        vectorise(
+            #[inline(always)]
+            || {
+                for id in 0..table.len() / dim.max(1) {
+                    let g = match gradient.find(id as u32) {
+                        Some(position) => &gradient.rows()[position * dim..(position + 1) * dim],
+                        None => zero,
+                    };
+                    self.row(table, state, id, g);
+                }
+            },
+        );
     }
 
     #[inline(always)]
