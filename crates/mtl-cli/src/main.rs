@@ -1,2 +1,71 @@
-//! The `mtl` command.
-fn main() {}
+//! The `mtl` command: multi-task ranking models, trained, compared, measured and applied.
+
+mod args;
+mod census;
+mod commands;
+mod progress;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::args::{Args, Command};
+
+/// A usage or input error.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever the depth: "reading x: row 3 …".
+            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(threads) = args.threads {
+        anyhow::ensure!(threads > 0, "--threads is 0, expected at least 1");
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    match &args.command {
+        Command::Compare(compare) => commands::compare::run(compare, args.json),
+        Command::Train(train) => commands::train::run(train, args.json),
+        Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),
+        Command::Predict(predict) => commands::predict::run(predict, args.json),
+        Command::Inspect(inspect) => commands::inspect::run(inspect, args.json),
+    }
+}
+
+/// Help and version are answers; everything else is one line and exit code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print!("{error}");
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{error}");
+            ExitCode::from(USAGE)
+        }
+        _ => {
+            let text = error.to_string();
+            let parts: Vec<&str> = text
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+                .filter(|line| !line.is_empty())
+                .collect();
+            eprintln!("{}", parts.join(" "));
+            ExitCode::from(USAGE)
+        }
+    }
+}

@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod assemble;
+mod error;
+mod folder;
+mod model;
+mod parse;
+mod spec;
+mod task;
+
+pub use assemble::{Assembled, assemble};
+pub use error::{Error, Result};
+pub use folder::write_folder;
+pub use model::{Model, Predictions};
+pub use parse::parse_table;
+pub use spec::{ModelConfig, ModelSpec, ModelTable};
+pub use task::{TaskConfig, TaskLoss};

@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+
+mod compare;
+mod config;
+mod error;
+mod evaluate;
+mod fit;
+mod monitor;
+mod observer;
+mod results;
+mod resume;
+
+pub use compare::{Comparison, Contender, compare};
+pub use config::{RunConfig, TrainConfig};
+pub use error::{Error, Result};
+pub use evaluate::{Evaluation, TaskMetrics, evaluate};
+pub use fit::{EpochRecord, Fitted, History, fit};
+pub use monitor::Monitor;
+pub use observer::{Observer, Silent};
+pub use results::{Cell, Delta, ModelResults, Results, Spread};
+pub use resume::TrainingState;

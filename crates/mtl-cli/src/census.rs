@@ -1,0 +1,51 @@
+//! The embedded comparison: small models of equal size on the Census-Income data.
+//!
+//! Sizes follow the MMoE paper's set-up for this data (Ma et al., KDD 2018, §6.1): about as many
+//! parameters for every model, linear gates, one small hidden layer a tower.
+
+use mtl_arch::{ArchitectureConfig, Counts, PerLevel, Preset};
+use mtl_data::Dataset;
+use mtl_data::census::{Group, load};
+use mtl_feature::InputConfig;
+use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
+use mtl_train::{Contender, TrainConfig};
+
+/// Passes over the 199,523 training rows.
+const EPOCHS: usize = 12;
+
+/// The data of a group of tasks.
+pub(crate) fn data(group: u8) -> mtl_data::Result<Dataset> {
+    load(if group == 2 { Group::College } else { Group::Income })
+}
+
+/// The models of that name.
+pub(crate) fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Contender>> {
+    let tasks: Vec<_> = dataset.schema.labels().iter().map(TaskConfig::from_label).collect();
+    let contender = |name: &String| {
+        let model = ModelConfig {
+            name: name.clone(),
+            embedding: InputConfig { dim: 4, ..InputConfig::default() },
+            architecture: settings(),
+        };
+        let spec = ModelSpec::new(model, tasks.clone())?;
+        let train = TrainConfig { epochs: EPOCHS, ..TrainConfig::default() };
+        Ok(Contender { name: name.clone(), spec, train })
+    };
+    names.iter().map(contender).collect()
+}
+
+/// Shared-Bottom 117 wide; 8 experts of 16 for OMoE and MMoE; 2 shared and 3 a task for CGC and
+/// PLE; linear gates; towers of 8.
+fn settings() -> ArchitectureConfig {
+    ArchitectureConfig {
+        preset: Preset::Paper,
+        bottom_units: Some(vec![117]),
+        expert_units: Some(vec![16]),
+        tower_units: Some(vec![8]),
+        experts: Some(8),
+        task_experts: Some(PerLevel::All(Counts::All(3))),
+        shared_experts: Some(PerLevel::All(2)),
+        dropout: Some(0.0),
+        ..ArchitectureConfig::default()
+    }
+}

@@ -1,0 +1,225 @@
+//! `mtl inspect`: what a trained model is made of.
+
+use std::path::Path;
+
+use anyhow::Context;
+use mtl_feature::{FeatureTable, Targets};
+use mtl_model::Model;
+use mtl_nn::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::args::InspectArgs;
+use crate::{commands, render};
+
+#[derive(Serialize)]
+struct Inspection {
+    model: String,
+    tasks: Vec<String>,
+    parameters: usize,
+    instructions: &'static str,
+    layers: Vec<Layer>,
+    groups: Vec<Group>,
+    gates: Vec<Gate>,
+}
+
+/// A node of the graph.
+#[derive(Serialize)]
+struct Layer {
+    name: String,
+    kind: &'static str,
+    columns: usize,
+    inputs: Vec<String>,
+    parameters: usize,
+}
+
+/// Parameters that belong together: a table, an expert, a tower.
+#[derive(Serialize)]
+struct Group {
+    path: String,
+    shape: String,
+    parameters: usize,
+}
+
+/// How a gate uses its experts; no utilisation without rows.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Gate {
+    path: String,
+    experts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    utilisation: Option<Vec<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    top: Option<Vec<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entropy: Option<f64>,
+    dead: Vec<String>,
+}
+
+pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
+    let (model, options) = commands::open(&args.model)?;
+    let gates = match &args.data {
+        Some(file) => gates(&model, &commands::encode(&model, &options, file, Targets::Ignored)?)?,
+        None => noted_gates(&args.model)?,
+    };
+    let inspection = Inspection {
+        model: model.spec().model.name.clone(),
+        tasks: model.spec().tasks.iter().map(|task| task.name.clone()).collect(),
+        parameters: model.n_parameters(),
+        instructions: mtl_nn::kernel::instructions(),
+        layers: layers(&model),
+        groups: groups(&model),
+        gates,
+    };
+    if json {
+        return render::json(&inspection);
+    }
+    print(&inspection);
+    Ok(())
+}
+
+fn layers(model: &Model) -> Vec<Layer> {
+    let graph = model.graph();
+    let layer = |node: &mtl_nn::Node<f32>| {
+        let op = node.op();
+        let inputs = op.inputs().iter().map(|var| {
+            let input = &graph.nodes()[var.node().index()];
+            match var.n_cols() == input.n_cols() {
+                true => input.name().to_owned(),
+                false => {
+                    let (start, end) = (var.start(), var.start() + var.n_cols());
+                    format!("{}[{start}..{end}]", input.name())
+                }
+            }
+        });
+        let size = |id: &mtl_nn::ParamId| {
+            let spec = graph.layout().param(*id);
+            if spec.role == Role::State { 0 } else { spec.rows * spec.cols }
+        };
+        let mut tables: Vec<_> = op.lookups().iter().map(|lookup| lookup.table).collect();
+        tables.sort();
+        tables.dedup();
+        let table_size = |id: &mtl_nn::TableId| {
+            let spec = graph.layout().table(*id);
+            spec.rows * spec.dim
+        };
+        Layer {
+            name: node.name().to_owned(),
+            kind: op.kind(),
+            columns: node.n_cols(),
+            inputs: inputs.collect(),
+            parameters: op.params().iter().map(size).sum::<usize>()
+                + tables.iter().map(table_size).sum::<usize>(),
+        }
+    };
+    graph.nodes().iter().map(layer).collect()
+}
+
+/// Parameters by the path without the layer's number and the kind of value.
+fn groups(model: &Model) -> Vec<Group> {
+    let layout = model.graph().layout();
+    let mut groups: Vec<Group> = Vec::new();
+    let dense = layout.params().iter().filter(|p| p.role != Role::State);
+    let tables = layout.tables().iter().map(|t| (t.path.as_str(), t.rows, t.dim));
+    for (path, rows, cols) in tables.chain(dense.map(|p| (p.path.as_str(), p.rows, p.cols))) {
+        let mut parts: Vec<&str> = path.split('.').collect();
+        let is_weight = parts.last() == Some(&"weight");
+        while parts.last().is_some_and(|part| {
+            matches!(*part, "weight" | "bias" | "table" | "gamma" | "beta" | "norm")
+        }) {
+            parts.pop();
+        }
+        let is_layer = |part: &&str| part.parse::<usize>().is_ok();
+        if !path.ends_with(".table") && parts.last().is_some_and(is_layer) {
+            parts.pop();
+        }
+        let stem = parts.join(".");
+        let shape = format!("{rows} × {cols}");
+        match groups.iter_mut().find(|group| group.path == stem) {
+            Some(group) => {
+                group.parameters += rows * cols;
+                if is_weight {
+                    group.shape = match group.shape.is_empty() {
+                        true => shape,
+                        false => format!("{} → {cols}", group.shape),
+                    };
+                }
+            }
+            None => groups.push(Group {
+                path: stem,
+                shape: if is_weight || path.ends_with(".table") { shape } else { String::new() },
+                parameters: rows * cols,
+            }),
+        }
+    }
+    groups
+}
+
+/// What training noted of the gates in the folder's `metrics.json`.
+fn noted_gates(folder: &Path) -> anyhow::Result<Vec<Gate>> {
+    #[derive(Deserialize)]
+    struct Noted {
+        gates: Vec<Gate>,
+    }
+    let path = folder.join("metrics.json");
+    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let noted: Noted = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    Ok(noted.gates)
+}
+
+/// Each gate's use of its experts on some rows.
+pub(crate) fn gates(model: &Model, table: &FeatureTable) -> anyhow::Result<Vec<Gate>> {
+    let gate = |(info, used): (mtl_moe::GateInfo, Option<mtl_moe::GateUse>)| {
+        let dead = used.iter().flat_map(|used| &used.dead).map(|&k| info.experts[k].clone());
+        Gate {
+            path: info.path,
+            dead: dead.collect(),
+            experts: info.experts,
+            entropy: used.as_ref().and_then(|used| used.entropy),
+            top: used.as_ref().map(|used| used.top.clone()),
+            utilisation: used.map(|used| used.mean),
+        }
+    };
+    Ok(model.gate_uses(table)?.into_iter().map(gate).collect())
+}
+
+fn print(inspection: &Inspection) {
+    let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    println!(
+        "{} of {}: {} parameters; element-wise loops run in {}",
+        inspection.model,
+        inspection.tasks.join(", "),
+        inspection.parameters,
+        inspection.instructions
+    );
+    println!("\nLayers");
+    let row = |layer: &Layer| {
+        let (columns, parameters) = (layer.columns.to_string(), layer.parameters.to_string());
+        let inputs = match layer.inputs.len() {
+            0..=3 => layer.inputs.join(", "),
+            n => format!("{}, … ({n} inputs)", layer.inputs[..2].join(", ")),
+        };
+        vec![layer.name.clone(), layer.kind.to_owned(), columns, parameters, inputs]
+    };
+    let rows: Vec<_> = inspection.layers.iter().map(row).collect();
+    render::table(&text(&["node", "op", "columns", "parameters", "reads"]), &rows);
+    println!("\nParameters");
+    let row = |g: &Group| vec![g.path.clone(), g.shape.clone(), g.parameters.to_string()];
+    let rows: Vec<_> = inspection.groups.iter().map(row).collect();
+    render::table(&text(&["path", "shape", "parameters"]), &rows);
+    if inspection.gates.is_empty() {
+        return;
+    }
+    println!("\nGates: mean weight of each expert (share of rows where it is the largest)");
+    let mut rows = Vec::new();
+    for gate in &inspection.gates {
+        let (mean, top) = (gate.utilisation.iter().flatten(), gate.top.iter().flatten());
+        for (k, (mean, top)) in mean.zip(top).enumerate() {
+            let expert = &gate.experts[k];
+            let dead = if gate.dead.contains(expert) { "dead" } else { "" };
+            let name = if k == 0 { gate.path.clone() } else { String::new() };
+            let entropy = if k == 0 { render::number(gate.entropy, 3) } else { String::new() };
+            let weight = format!("{mean:.3} ({:.1} %)", 100.0 * top);
+            rows.push(vec![name, expert.clone(), weight, entropy, dead.to_owned()]);
+        }
+    }
+    render::table(&text(&["gate", "expert", "weight", "entropy", ""]), &rows);
+}

@@ -1,0 +1,40 @@
+//! The commands, one a file.
+
+pub(crate) mod compare;
+pub(crate) mod evaluate;
+pub(crate) mod inspect;
+pub(crate) mod predict;
+pub(crate) mod train;
+
+use std::path::Path;
+
+use anyhow::Context;
+use mtl_data::{ReadOptions, read_table};
+use mtl_feature::{FeatureTable, Targets};
+use mtl_model::Model;
+use mtl_train::RunConfig;
+
+/// The configuration that training copied into a model's folder.
+pub(crate) const CONFIG: &str = "config.toml";
+
+/// A model and how its files are read.
+pub(crate) fn open(folder: &Path) -> anyhow::Result<(Model, ReadOptions)> {
+    let model = Model::load(folder)?;
+    let config = RunConfig::read(&folder.join(CONFIG))?;
+    Ok((model, config.data.read_options()?))
+}
+
+/// A file encoded by a model's schema.
+pub(crate) fn encode(
+    model: &Model,
+    options: &ReadOptions,
+    file: &Path,
+    targets: Targets,
+) -> anyhow::Result<FeatureTable> {
+    Ok(read_table(file, model.schema(), options, targets)?)
+}
+
+/// Writes a file, naming it in the error.
+pub(crate) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, content).with_context(|| path.display().to_string())
+}

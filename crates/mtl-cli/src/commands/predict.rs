@@ -1,0 +1,27 @@
+//! `mtl predict`: a file in, a row of probabilities for each of its rows out.
+
+use mtl_data::write_columns;
+use mtl_feature::Targets;
+use serde_json::json;
+
+use crate::args::PredictArgs;
+use crate::{commands, render};
+
+pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
+    let (model, options) = commands::open(&args.model)?;
+    let table = commands::encode(&model, &options, &args.data, Targets::Ignored)?;
+    let predictions = model.predict(&table)?;
+    let columns: Vec<_> = predictions
+        .names()
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (name.clone(), predictions.values().column(i).to_vec()))
+        .collect();
+    write_columns(&args.out, &columns)?;
+    let (rows, out) = (table.n_rows(), args.out.display().to_string());
+    if json {
+        return render::json(&json!({ "rows": rows, "columns": predictions.names(), "out": out }));
+    }
+    println!("wrote {rows} rows of {} to {out}", predictions.names().join(", "));
+    Ok(())
+}

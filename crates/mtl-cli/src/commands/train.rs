@@ -1,0 +1,174 @@
+//! `mtl train`: one model, from a configuration to a folder.
+
+use std::path::{Path, PathBuf};
+
+use mtl_data::Dataset;
+use mtl_model::Model;
+use mtl_nn::checkpoint::write_atomic;
+use mtl_train::{
+    EpochRecord, Evaluation, History, Observer, RunConfig, TrainingState, evaluate, fit,
+};
+use serde::Serialize;
+
+use crate::args::TrainArgs;
+use crate::commands::CONFIG;
+use crate::commands::evaluate::print_metrics;
+use crate::commands::inspect::{Gate, gates};
+use crate::progress::Bar;
+use crate::render;
+
+/// The state from which training can be resumed.
+const STATE: &str = "training.bin";
+
+/// What `metrics.json` holds.
+#[derive(Serialize)]
+struct Metrics<'a> {
+    model: &'a str,
+    parameters: usize,
+    history: &'a History,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<&'a Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<&'a Evaluation>,
+    /// On the validation rows, or the training rows where there are none.
+    gates: Vec<Gate>,
+}
+
+pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
+    let config = RunConfig::read(&args.config)?;
+    let spec = config.named_model()?;
+    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels())?;
+    let name = spec.model.name.clone();
+    let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
+    let partial = Partial::beside(&args.out);
+    let state = if args.resume { partial.find(&args.out, &model, &config)? } else { None };
+    let mut watch = Watch { bar: Bar::new(&name), partial: &partial, failed: None };
+    let tables = (&dataset.train, &dataset.validation);
+    let fitted = fit(&mut model, tables, &config.train, state.as_ref(), &mut watch)?;
+    if let Some(error) = watch.failed.take() {
+        return Err(error.into());
+    }
+    drop(watch);
+    let (validation, test) = measure(&model, &dataset)?;
+    let metrics = Metrics {
+        model: &name,
+        parameters: model.n_parameters(),
+        history: &fitted.history,
+        validation: validation.as_ref(),
+        test: test.as_ref(),
+        gates: gates(
+            &model,
+            if validation.is_some() { &dataset.validation } else { &dataset.train },
+        )?,
+    };
+    let text = serde_json::to_string_pretty(&metrics)?;
+    let state = fitted.state.to_bytes();
+    let config = std::fs::read(&args.config)?;
+    let more = [(CONFIG, &config[..]), ("metrics.json", text.as_bytes()), (STATE, &state[..])];
+    model.save(&args.out, &more)?;
+    partial.remove();
+    if json { render::json(&metrics) } else { print(&metrics, &args.out) }
+}
+
+fn measure(
+    model: &Model,
+    dataset: &Dataset,
+) -> anyhow::Result<(Option<Evaluation>, Option<Evaluation>)> {
+    let of = |table: &mtl_feature::FeatureTable| match table.is_empty() {
+        true => Ok(None),
+        false => evaluate(model, table).map(Some),
+    };
+    Ok((of(&dataset.validation)?, of(&dataset.test)?))
+}
+
+/// The state of a run that has not ended: a file beside the folder it will write.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn beside(out: &Path) -> Self {
+        let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Self(out.with_file_name(format!("{name}.{STATE}")))
+    }
+
+    /// The state of an interrupted run, or else of the ended one in the folder.
+    fn find(
+        &self,
+        out: &Path,
+        model: &Model,
+        config: &RunConfig,
+    ) -> anyhow::Result<Option<TrainingState>> {
+        for path in [self.0.clone(), out.join(STATE)] {
+            if path.exists() {
+                let file = path.display().to_string();
+                let state = TrainingState::from_bytes(&std::fs::read(&path)?, &file)?;
+                state.check(model, &config.train, &file)?;
+                return Ok(Some(state));
+            }
+        }
+        Ok(None)
+    }
+
+    fn remove(&self) {
+        // It is gone already if no epoch was trained.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A progress bar that also writes the state after each epoch.
+struct Watch<'a> {
+    bar: Bar,
+    partial: &'a Partial,
+    failed: Option<mtl_nn::Error>,
+}
+
+impl Observer for Watch<'_> {
+    fn epoch_started(&mut self, epoch: usize, epochs: usize, steps: usize) {
+        self.bar.epoch_started(epoch, epochs, steps);
+    }
+
+    fn step_done(&mut self, loss: f64) {
+        self.bar.step_done(loss);
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord, is_best: bool) {
+        self.bar.epoch_done(record, is_best);
+    }
+
+    fn checkpoint(&mut self, state: &dyn Fn() -> TrainingState) {
+        if let Err(error) = write_atomic(&self.partial.0, &state().to_bytes()) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        self.failed.is_some()
+    }
+}
+
+fn print(metrics: &Metrics<'_>, out: &Path) -> anyhow::Result<()> {
+    let history = metrics.history;
+    let n = history.epochs.len();
+    match (history.best_epoch, history.best) {
+        (Some(epoch), Some(best)) => println!(
+            "{}: {} parameters, {n} epochs in {:.1} s, best {} {best:.4} in epoch {epoch}",
+            metrics.model,
+            metrics.parameters,
+            history.seconds(),
+            history.monitor
+        ),
+        _ => println!(
+            "{}: {} parameters, {n} epochs in {:.1} s, the last one kept (nothing to validate)",
+            metrics.model,
+            metrics.parameters,
+            history.seconds()
+        ),
+    }
+    for (title, evaluation) in [("validation", metrics.validation), ("test", metrics.test)] {
+        if let Some(evaluation) = evaluation {
+            println!("\n{title}: {} rows", evaluation.rows);
+            print_metrics(evaluation);
+        }
+    }
+    println!("\nwrote {}", out.display());
+    Ok(())
+}

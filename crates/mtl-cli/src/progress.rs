@@ -1,0 +1,61 @@
+//! Progress bars on a terminal; nothing when piped.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mtl_train::{EpochRecord, Observer};
+
+/// A bar over the steps of all epochs of one run.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    title: String,
+    best: Option<f64>,
+    steps: u64,
+    loss: f64,
+}
+
+/// Steps between redraws of the loss.
+const EVERY: u64 = 20;
+
+impl Bar {
+    /// A bar with a title; hidden where standard error is no terminal.
+    pub(crate) fn new(title: impl Into<String>) -> Self {
+        let template = "{prefix:24} {bar:24} {pos:>6}/{len} {elapsed:>4} {msg}";
+        let style = ProgressStyle::with_template(template);
+        let bar = ProgressBar::no_length();
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, title: title.into(), best: None, steps: 0, loss: 0.0 }
+    }
+}
+
+impl Observer for Bar {
+    fn epoch_started(&mut self, epoch: usize, epochs: usize, steps: usize) {
+        self.bar.set_length((steps * epochs) as u64);
+        self.bar.set_position((steps * (epoch - 1)) as u64);
+        self.bar.set_prefix(format!("{} {epoch}/{epochs}", self.title));
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn step_done(&mut self, loss: f64) {
+        self.steps += 1;
+        self.loss += (loss - self.loss) / self.steps.min(100) as f64;
+        self.bar.inc(1);
+        if self.steps.is_multiple_of(EVERY) {
+            let best = self.best.map_or(String::new(), |best| format!("  best {best:.4}"));
+            self.bar.set_message(format!("loss {:.4}{best}", self.loss));
+        }
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord, is_best: bool) {
+        if is_best {
+            self.best = record.monitored;
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

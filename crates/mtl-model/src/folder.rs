@@ -1,0 +1,149 @@
+//! A model as a folder, written all or nothing.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `model.toml` | the specification: architecture, settings, tasks |
+//! | `schema.bin` | the fitted schema: vocabularies, means, quantiles |
+//! | `weights.bin` | every parameter by path, with shapes |
+//!
+//! Whoever trains adds its own files: the configuration and `metrics.json`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use mtl_feature::Schema;
+use mtl_nn::Params;
+use mtl_nn::checkpoint::{self, SavedParams};
+
+use crate::{Error, ModelSpec, Result};
+
+const SPEC: &str = "model.toml";
+const SCHEMA: &str = "schema.bin";
+const WEIGHTS: &str = "weights.bin";
+
+/// Kinds of checkpoint, so that one file cannot pass for another.
+const SCHEMA_KIND: &str = "mtl schema";
+const WEIGHTS_KIND: &str = "mtl weights";
+
+pub(crate) fn write_model(
+    folder: &Path,
+    spec: &ModelSpec,
+    schema: &Schema,
+    params: &Params<f32>,
+    more: &[(&str, &[u8])],
+) -> Result<()> {
+    let text = toml::to_string(spec).map_err(|error| in_file(&folder.join(SPEC), error))?;
+    let schema = checkpoint::encode(SCHEMA_KIND, schema);
+    let weights = checkpoint::encode(WEIGHTS_KIND, &SavedParams::of(params));
+    let mut files = vec![(SPEC, text.as_bytes()), (SCHEMA, &schema[..]), (WEIGHTS, &weights[..])];
+    files.extend_from_slice(more);
+    write_folder(folder, &files)
+}
+
+pub(crate) fn read_description(folder: &Path) -> Result<(ModelSpec, Schema)> {
+    let path = folder.join(SPEC);
+    let text = String::from_utf8(read(&path)?).map_err(|error| in_file(&path, error))?;
+    let spec = toml::from_str(&text).map_err(|error| in_file(&path, error.message()))?;
+    let path = folder.join(SCHEMA);
+    let schema = checkpoint::decode(SCHEMA_KIND, &read(&path)?);
+    Ok((spec, schema.map_err(|error| in_file(&path, error))?))
+}
+
+pub(crate) fn read_weights(folder: &Path, params: &mut Params<f32>) -> Result<()> {
+    let path = folder.join(WEIGHTS);
+    let saved: Result<SavedParams, _> = checkpoint::decode(WEIGHTS_KIND, &read(&path)?);
+    let restored = saved.and_then(|saved| saved.restore(params.layout()));
+    *params = restored.map_err(|error| in_file(&path, error))?;
+    Ok(())
+}
+
+/// Writes files into a new folder beside `folder`, then puts it in its place: a reader sees the
+/// old folder or the new one, whole.
+///
+/// # Errors
+/// [`Error::Folder`], naming the file; `folder` is then as it was.
+pub fn write_folder(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    fs::create_dir_all(&parent).map_err(|error| in_file(&parent, error))?;
+    if folder.exists() && !folder.is_dir() {
+        return Err(in_file(folder, "is a file, expected a folder or nothing"));
+    }
+    let made = tempfile::Builder::new().prefix(".mtl-").tempdir_in(&parent);
+    let new = made.map_err(|error| in_file(&parent, error))?;
+    for (name, content) in files {
+        let path = new.path().join(name);
+        let written = fs::File::create(&path).and_then(|mut file| {
+            file.write_all(content)?;
+            file.sync_all()
+        });
+        written.map_err(|error| in_file(&path, error))?;
+    }
+    readable(new.path()).map_err(|error| in_file(folder, error))?;
+    let new = new.keep();
+    let placed = place(&new, folder, &parent);
+    if placed.is_err() {
+        let _ = fs::remove_dir_all(&new); // the error that matters is the one being returned
+    }
+    placed.map_err(|error| in_file(folder, error))
+}
+
+/// Moves `new` to `folder`; an older folder steps aside first and goes last.
+fn place(new: &Path, folder: &Path, parent: &Path) -> std::io::Result<()> {
+    if !folder.exists() {
+        return fs::rename(new, folder);
+    }
+    let aside = tempfile::Builder::new().prefix(".mtl-old-").tempdir_in(parent)?;
+    let old = aside.path().join("model");
+    fs::rename(folder, &old)?;
+    if let Err(error) = fs::rename(new, folder) {
+        fs::rename(&old, folder)?;
+        return Err(error);
+    }
+    Ok(()) // `aside` removes the old folder
+}
+
+/// A temporary folder is its owner's alone; a model is for others to read as any folder is.
+#[cfg(unix)]
+fn readable(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn readable(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| in_file(path, error))
+}
+
+fn in_file(path: &Path, message: impl ToString) -> Error {
+    Error::Folder { file: path.display().to_string(), message: message.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_replaced_whole() -> Result<(), Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        let folder = home.path().join("deep/model");
+        write_folder(&folder, &[("a", b"1"), ("b", b"2")])?;
+        write_folder(&folder, &[("a", b"3")])?;
+        assert_eq!(fs::read(folder.join("a"))?, b"3");
+        assert!(!folder.join("b").exists());
+        let left: Vec<_> = fs::read_dir(home.path().join("deep"))?.collect();
+        assert_eq!(left.len(), 1, "no temporary folder is left");
+        let file = home.path().join("file");
+        fs::write(&file, "")?;
+        let error = write_folder(&file, &[]).expect_err("a file is in the way");
+        assert!(error.to_string().ends_with("is a file, expected a folder or nothing"));
+        Ok(())
+    }
+}

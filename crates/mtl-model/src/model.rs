@@ -1,0 +1,167 @@
+//! A model: specification, schema, graph and parameters.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mtl_feature::{FeatureTable, Feed, Schema};
+use mtl_moe::{GateInfo, GateStatistics, GateUse};
+use mtl_nn::{Batch, Graph, Params, Predictor, Var};
+use ndarray::{Array2, ArrayView1};
+
+use crate::folder;
+use crate::{Assembled, ModelSpec, Result, assemble};
+
+/// Rows predicted at a time: enough for every worker, little enough to stay in a cache.
+const ROWS: usize = 8_192;
+
+/// A model in `f32`, trained or not.
+#[derive(Clone, Debug)]
+pub struct Model {
+    spec: ModelSpec,
+    schema: Schema,
+    assembled: Assembled<f32>,
+    /// The values of its parameters.
+    pub params: Params<f32>,
+}
+
+/// Named predictions.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    names: Vec<String>,
+    values: Array2<f32>,
+}
+
+impl Predictions {
+    /// The names of the columns, such as `p_click`, sorted.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// rows × names.
+    pub const fn values(&self) -> &Array2<f32> {
+        &self.values
+    }
+
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<ArrayView1<'_, f32>> {
+        let i = self.names.iter().position(|n| n == name)?;
+        Some(self.values.column(i))
+    }
+}
+
+impl Model {
+    /// A model with the initial parameters of `seed`.
+    ///
+    /// # Errors
+    /// Settings that do not fit.
+    pub fn new(spec: ModelSpec, schema: Schema, seed: u64) -> Result<Self> {
+        let assembled = assemble::<f32>(&spec, &schema)?;
+        let params = Params::init(assembled.graph.layout(), seed);
+        Ok(Self { spec, schema, assembled, params })
+    }
+
+    /// Reads a folder that [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// [`crate::Error::Folder`], naming the file.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let (spec, schema) = folder::read_description(folder)?;
+        let mut model = Self::new(spec, schema, 0)?;
+        folder::read_weights(folder, &mut model.params)?;
+        Ok(model)
+    }
+
+    /// Writes the model as a folder, with `more` files (name, content) beside it, all or nothing:
+    /// see [`crate::write_folder`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Folder`], naming the file.
+    pub fn save(&self, folder: &Path, more: &[(&str, &[u8])]) -> Result<()> {
+        folder::write_model(folder, &self.spec, &self.schema, &self.params, more)
+    }
+
+    /// Its settings and tasks.
+    pub const fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// How rows become ids and numbers.
+    pub const fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Its graph.
+    pub const fn graph(&self) -> &Arc<Graph<f32>> {
+        &self.assembled.graph
+    }
+
+    /// Its gates.
+    pub fn gates(&self) -> &[GateInfo] {
+        &self.assembled.gates
+    }
+
+    /// Trainable values, those of tables included.
+    pub fn n_parameters(&self) -> usize {
+        self.graph().layout().n_values()
+    }
+
+    /// Every named output for every row, in order.
+    ///
+    /// # Errors
+    /// A table without a feature that the model reads.
+    pub fn predict(&self, table: &FeatureTable) -> Result<Predictions> {
+        let names = self.graph().outputs().iter().map(|(name, _)| name.clone()).collect();
+        let predictor = Predictor::new(Arc::clone(self.graph()));
+        let width = self.graph().outputs().iter().map(|(_, var)| var.n_cols()).sum::<usize>();
+        let mut values = vec![0.0; table.n_rows() * width];
+        self.run(predictor, table, |start, predictor, batch| {
+            let out = &mut values[start * width..(start + batch.rows) * width];
+            Ok(predictor.predict_into(&self.params, batch, out)?)
+        })?;
+        let values = Array2::from_shape_vec((table.n_rows(), width), values)
+            .expect("a row of each output for each row");
+        Ok(Predictions { names, values })
+    }
+
+    /// How each gate uses its experts on these rows; `None` for a table without rows.
+    ///
+    /// # Errors
+    /// A table without a feature that the model reads.
+    pub fn gate_uses(&self, table: &FeatureTable) -> Result<Vec<(GateInfo, Option<GateUse>)>> {
+        let targets: Vec<Var> = self.gates().iter().map(|gate| gate.weights).collect();
+        let sizes: Vec<usize> = targets.iter().map(|var| var.n_cols()).collect();
+        let mut statistics: Vec<_> = sizes.iter().map(|&n| GateStatistics::new(n)).collect();
+        if !targets.is_empty() {
+            let predictor = Predictor::of(Arc::clone(self.graph()), targets);
+            self.run(predictor, table, |_, predictor, batch| {
+                let weights = predictor.predict(&self.params, batch)?;
+                let width = weights.ncols();
+                let data = weights.as_slice().expect("a new array is contiguous");
+                let all = mtl_nn::Mat::new(data, batch.rows, width, width);
+                let mut start = 0;
+                for (gate, &n) in statistics.iter_mut().zip(&sizes) {
+                    gate.observe(all.columns(start, n));
+                    start += n;
+                }
+                Ok(())
+            })?;
+        }
+        let uses = statistics.iter().map(GateStatistics::finish);
+        Ok(self.gates().iter().cloned().zip(uses).collect())
+    }
+
+    fn run(
+        &self,
+        mut predictor: Predictor<f32>,
+        table: &FeatureTable,
+        mut each: impl FnMut(usize, &mut Predictor<f32>, &Batch<f32>) -> Result<()>,
+    ) -> Result<()> {
+        let feed = Feed::new(self.graph(), table)?;
+        let mut batch = Batch::for_graph(self.graph());
+        for start in (0..table.n_rows()).step_by(ROWS) {
+            feed.fill_range(start, table.n_rows().min(start + ROWS), &mut batch);
+            each(start, &mut predictor, &batch)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What a user writes about a model.
+
+use mtl_arch::{ArchitectureConfig, NAMES};
+use mtl_feature::InputConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, TaskConfig, parse_table};
+
+/// A model's name and settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// The architecture's name, one of [`NAMES`].
+    pub name: String,
+    /// The input layer.
+    pub embedding: InputConfig,
+    /// The architecture's settings.
+    pub architecture: ArchitectureConfig,
+}
+
+impl ModelConfig {
+    /// An architecture with every setting at its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            embedding: InputConfig::default(),
+            architecture: ArchitectureConfig::default(),
+        }
+    }
+}
+
+/// The `[model]` table of a configuration.
+///
+/// `name` is the architecture, `embedding` a table for the input layer ([`InputConfig`]), a table
+/// named like an architecture (`[model.ple]`) holds settings for that one alone, and everything
+/// else is a setting of [`ArchitectureConfig`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelTable {
+    name: Option<String>,
+    shared: toml::Table,
+    embedding: InputConfig,
+    own: toml::Table,
+}
+
+impl ModelTable {
+    /// Reads and checks the table.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown or wrong key.
+    pub fn parse(mut table: toml::Table) -> Result<Self> {
+        let name = match table.remove("name") {
+            None => None,
+            Some(toml::Value::String(name)) => Some(name),
+            Some(other) => {
+                return Err(Error::config("model", format!("`name` is {other}, expected a text")));
+            }
+        };
+        let embedding = match table.remove("embedding") {
+            Some(toml::Value::Table(table)) => parse_table(table, "model.embedding")?,
+            Some(other) => {
+                let message = format!("`embedding` is {other}, expected a table: {{ dim = 8 }}");
+                return Err(Error::config("model", message));
+            }
+            None => InputConfig::default(),
+        };
+        let is_own = |key: &str, value: &toml::Value| NAMES.contains(&key) && value.is_table();
+        let (own, shared): (toml::Table, toml::Table) =
+            table.into_iter().partition(|(key, value)| is_own(key, value));
+        let table = Self { name, shared, embedding, own };
+        for name in std::iter::once("").chain(table.own.keys().map(String::as_str)) {
+            table.settings(name)?;
+        }
+        Ok(table)
+    }
+
+    /// The name that the table gives.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The settings of the architecture `name`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a setting of it that cannot be read.
+    pub fn for_model(&self, name: &str) -> Result<ModelConfig> {
+        Ok(ModelConfig {
+            name: name.to_owned(),
+            embedding: self.embedding.clone(),
+            architecture: self.settings(name)?,
+        })
+    }
+
+    fn settings(&self, name: &str) -> Result<ArchitectureConfig> {
+        let mut table = self.shared.clone();
+        let mut section = "model".to_owned();
+        if let Some(toml::Value::Table(own)) = self.own.get(name) {
+            table.extend(own.clone());
+            section = format!("model.{name}");
+        }
+        parse_table(table, &section)
+    }
+}
+
+/// Everything about a model that is not learnt: its settings and its tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// Name and settings.
+    pub model: ModelConfig,
+    /// The tasks, as the user ordered them.
+    pub tasks: Vec<TaskConfig>,
+}
+
+impl ModelSpec {
+    /// Checks the tasks.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a task that cannot be, or two of one name.
+    pub fn new(model: ModelConfig, tasks: Vec<TaskConfig>) -> Result<Self> {
+        if tasks.is_empty() {
+            return Err(Error::config("task", "there is none, expected at least one [[task]]"));
+        }
+        for (i, task) in tasks.iter().enumerate() {
+            task.check()?;
+            if tasks[..i].iter().any(|other| other.name == task.name) {
+                return Err(Error::config("task", format!("two tasks are named `{}`", task.name)));
+            }
+        }
+        Ok(Self { model, tasks })
+    }
+
+    /// A task by name.
+    pub fn task(&self, name: &str) -> Option<&TaskConfig> {
+        self.tasks.iter().find(|task| task.name == name)
+    }
+}

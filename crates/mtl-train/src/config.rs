@@ -1,0 +1,216 @@
+//! A run's configuration: one TOML file.
+
+use std::path::Path;
+
+use mtl_data::DataConfig;
+use mtl_feature::{FeatureSpec, LabelSpec};
+use mtl_model::{ModelSpec, ModelTable, TaskConfig, parse_table};
+use mtl_nn::{OptimiserConfig, Rule};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Monitor, Result};
+
+/// The `[train]` table.
+///
+/// | key | default | purpose | range |
+/// |---|---|---|---|
+/// | `epochs` | 10 | passes over the training rows | ≥ 1 |
+/// | `batch_size` | 1024 | rows a step | ≥ 1 |
+/// | `learning_rate` | 0.001 | of the default optimiser (Adam); not beside `optimiser` | > 0 |
+/// | `optimiser` | Adam | see [`OptimiserConfig`] | |
+/// | `seed` | 1 | initial values, order of rows, dropout | |
+/// | `monitor` | `"auc_macro"` | the validation metric whose best epoch is kept | see [`Monitor`] |
+/// | `patience` | none | epochs without improvement before training stops | ≥ 1 |
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Rows a step.
+    pub batch_size: usize,
+    /// Learning rate of the default optimiser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// The optimiser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimiser: Option<OptimiserConfig>,
+    /// Keys initial values, order of rows and dropout.
+    pub seed: u64,
+    /// The metric whose best epoch is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<String>,
+    /// Epochs without improvement before training stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 1024,
+            learning_rate: None,
+            optimiser: None,
+            seed: 1,
+            monitor: None,
+            patience: None,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The optimiser's settings.
+    pub fn optimiser(&self) -> OptimiserConfig {
+        let lr = self.learning_rate.unwrap_or(1e-3);
+        let adam = OptimiserConfig { dense: Rule::adam(lr), ..OptimiserConfig::default() };
+        self.optimiser.unwrap_or(adam)
+    }
+
+    /// Checks the settings for these tasks.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the key.
+    pub fn check(&self, tasks: &[TaskConfig]) -> Result<()> {
+        let wrong = |message: String| {
+            let file = "configuration".to_owned();
+            Err(Error::Config { file, message: format!("[train] {message}") })
+        };
+        for (key, n) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("patience", self.patience.unwrap_or(1)),
+        ] {
+            if n == 0 {
+                return wrong(format!("`{key}` is 0, expected at least 1"));
+            }
+        }
+        if self.learning_rate.is_some() && self.optimiser.is_some() {
+            return wrong("`learning_rate` beside `optimiser`, expected `lr` inside it".to_owned());
+        }
+        if let Err(error) = self.optimiser().check() {
+            return wrong(error.to_string());
+        }
+        match &self.monitor {
+            Some(name) => match Monitor::parse(name, tasks) {
+                Ok(_) => Ok(()),
+                Err(message) => wrong(format!("`monitor` is `{name}`, expected {message}")),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+/// A whole configuration: `[data] [[feature]] [[task]] [model] [train]`.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// Where rows come from.
+    pub data: DataConfig,
+    /// The features.
+    pub features: Vec<FeatureSpec>,
+    /// The tasks.
+    pub tasks: Vec<TaskConfig>,
+    /// The model.
+    pub model: ModelTable,
+    /// The training.
+    pub train: TrainConfig,
+}
+
+/// The tables of a configuration, as they are written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tables {
+    data: Option<toml::Table>,
+    #[serde(default)]
+    feature: Vec<toml::Table>,
+    #[serde(default)]
+    task: Vec<toml::Table>,
+    #[serde(default)]
+    model: toml::Table,
+    #[serde(default)]
+    train: toml::Table,
+}
+
+impl RunConfig {
+    /// Reads a file; paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the file, the table and the key.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = path.display().to_string();
+        let wrong = |message: String| Error::Config { file: file.clone(), message };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let mut config = Self::parse(&text).map_err(|error| match error {
+            Error::Config { message, .. } => wrong(message),
+            other => wrong(other.to_string()),
+        })?;
+        if let Some(folder) = path.parent() {
+            config.data = config.data.relative_to(folder);
+        }
+        Ok(config)
+    }
+
+    /// Reads a text; paths stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the table and the key.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |message: String| Error::Config { file: "configuration".to_owned(), message };
+        let whole = text.parse::<toml::Table>().map_err(|error| {
+            let at = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            wrong(format!("line {at}: {}", error.message().replace('\n', " ")))
+        })?;
+        let tables: Tables = parse_table(whole, "configuration")?;
+        let Some(data) = tables.data else {
+            return Err(wrong("there is no [data] table, expected one with `train`".to_owned()));
+        };
+        let features = each::<FeatureSpec>(tables.feature, "feature")?;
+        if features.is_empty() {
+            return Err(wrong("there is no [[feature]], expected at least one".to_owned()));
+        }
+        let config = Self {
+            data: parse_table(data, "data")?,
+            features,
+            tasks: each::<TaskConfig>(tables.task, "task")?,
+            model: ModelTable::parse(tables.model)?,
+            train: parse_table(tables.train, "train")?,
+        };
+        config.model_spec("towers")?; // checks the tasks
+        config.train.check(&config.tasks)?;
+        Ok(config)
+    }
+
+    /// The model that `[model]` names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it names none.
+    pub fn named_model(&self) -> Result<ModelSpec> {
+        let Some(name) = self.model.name() else {
+            let names = mtl_arch::NAMES.join(", ");
+            let message = format!("[model] has no `name`, expected one of {names}");
+            return Err(Error::Config { file: "configuration".to_owned(), message });
+        };
+        self.model_spec(name)
+    }
+
+    /// The model of that name, with the settings of `[model]` and its own.
+    ///
+    /// # Errors
+    /// Those of the tasks and the settings.
+    pub fn model_spec(&self, name: &str) -> Result<ModelSpec> {
+        Ok(ModelSpec::new(self.model.for_model(name)?, self.tasks.clone())?)
+    }
+
+    /// The labels of the tasks.
+    pub fn labels(&self) -> Vec<LabelSpec> {
+        self.tasks.iter().map(TaskConfig::label_spec).collect()
+    }
+}
+
+fn each<T: serde::de::DeserializeOwned>(tables: Vec<toml::Table>, section: &str) -> Result<Vec<T>> {
+    let parse = |table: toml::Table| {
+        let name = table.get("name").and_then(toml::Value::as_str);
+        let section = name.map_or(section.to_owned(), |name| format!("{section} `{name}`"));
+        Ok(parse_table(table, &section)?)
+    };
+    tables.into_iter().map(parse).collect()
+}

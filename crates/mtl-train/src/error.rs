@@ -1,0 +1,44 @@
+//! What can go wrong while a model is trained or compared.
+
+/// The error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A part of the configuration that cannot be.
+    #[error("{file}: {message}")]
+    Config {
+        /// The configuration's file, or "configuration".
+        file: String,
+        /// The table, the key and what was expected.
+        message: String,
+    },
+    /// The data cannot be trained on.
+    #[error("{0}")]
+    Data(String),
+    /// A state of training that cannot be resumed.
+    #[error("{file}: {message}")]
+    Resume {
+        /// The file of the state.
+        file: String,
+        /// Why not.
+        message: String,
+    },
+    /// Reading data failed.
+    #[error(transparent)]
+    Read(#[from] mtl_data::Error),
+    /// The features do not fit.
+    #[error(transparent)]
+    Feature(#[from] mtl_feature::Error),
+    /// The model does not fit.
+    #[error(transparent)]
+    Model(#[from] mtl_model::Error),
+    /// A step failed.
+    #[error(transparent)]
+    Step(#[from] mtl_nn::Error),
+    /// A metric's input was wrong.
+    #[error(transparent)]
+    Metric(#[from] mtl_eval::Error),
+}
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

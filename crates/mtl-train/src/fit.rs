@@ -1,0 +1,238 @@
+//! The training loop.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mtl_data::Shuffle;
+use mtl_feature::{FeatureTable, Feed};
+use mtl_model::Model;
+use mtl_nn::{Batch, Optimiser, Params, Step};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Monitor, Observer, Result, TrainConfig, TrainingState, evaluate};
+
+/// One epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Each task's training loss, by name: the mean over the steps in which a row carries the
+    /// label; `None` if no step had one.
+    pub losses: Vec<(String, Option<f64>)>,
+    /// The monitored metric on the validation rows, if it is defined.
+    pub monitored: Option<f64>,
+    /// Mean norm of the gradient.
+    pub gradient_norm: f64,
+    /// Wall time of its training steps, in seconds.
+    pub seconds: f64,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The monitored metric's name.
+    pub monitor: String,
+    /// The epochs.
+    pub epochs: Vec<EpochRecord>,
+    /// The epoch whose weights were kept, from 1; `None` where there was nothing to choose by,
+    /// and the last epoch's were.
+    pub best_epoch: Option<usize>,
+    /// The monitored metric of that epoch.
+    pub best: Option<f64>,
+    /// Whether patience ran out before the last epoch.
+    pub stopped_early: bool,
+}
+
+impl History {
+    /// Wall time of all training steps, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|epoch| epoch.seconds).sum()
+    }
+
+    fn patience_ran_out(&self, patience: Option<usize>) -> bool {
+        let (Some(patience), Some(best)) = (patience, self.best_epoch) else { return false };
+        self.epochs.len() >= best + patience
+    }
+}
+
+/// What a run leaves.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// What happened.
+    pub history: History,
+    /// From which training goes on as if it had never stopped.
+    pub state: TrainingState,
+}
+
+/// Trains `model` in place and leaves the weights of the best epoch in it (of the last one, where
+/// `validation` has no rows to choose by).
+///
+/// `resume` goes on from an earlier run's state: the result is the same, bit for bit, as without
+/// the interruption. Everything is a function of the settings, the seed and the rows.
+///
+/// # Errors
+/// Training rows that are none, or carry no label of a task; a step whose loss or gradient is not
+/// finite, in which case `model` has the last good weights.
+pub fn fit(
+    model: &mut Model,
+    (train, validation): (&FeatureTable, &FeatureTable),
+    config: &TrainConfig,
+    resume: Option<&TrainingState>,
+    observer: &mut dyn Observer,
+) -> Result<Fitted> {
+    config.check(&model.spec().tasks)?;
+    check_rows(model, train)?;
+    let graph = Arc::clone(model.graph());
+    let mut run = Run::new(model, train, config, resume)?;
+    let steps = train.n_rows().div_ceil(config.batch_size);
+    while run.history.epochs.len() < config.epochs && !run.history.stopped_early {
+        let number = run.history.epochs.len() + 1;
+        observer.epoch_started(number, config.epochs, steps);
+        let mut record = run.epoch(model, number, observer)?;
+        if !validation.is_empty() {
+            record.monitored = run.monitor.value(&evaluate(model, validation)?);
+        }
+        let is_best = run.finish_epoch(record.clone(), &model.params);
+        observer.epoch_done(&record, is_best);
+        observer.checkpoint(&|| run.state(&model.params));
+        if observer.wants_to_stop() {
+            break;
+        }
+    }
+    let state = run.state(&model.params);
+    if let Some(best) = run.best {
+        debug_assert!(Arc::ptr_eq(best.layout(), graph.layout()));
+        model.params = best;
+    }
+    Ok(Fitted { history: run.history, state })
+}
+
+/// A run in progress.
+struct Run<'t> {
+    config: &'t TrainConfig,
+    rows: usize,
+    feed: Feed<'t>,
+    batch: Batch<f32>,
+    step: Step<f32>,
+    optimiser: Optimiser<f32>,
+    weights: Vec<f64>,
+    monitor: Monitor,
+    history: History,
+    /// The best epoch's weights, if it is not the last one.
+    best: Option<Params<f32>>,
+}
+
+impl<'t> Run<'t> {
+    fn new(
+        model: &mut Model,
+        train: &'t FeatureTable,
+        config: &'t TrainConfig,
+        resume: Option<&TrainingState>,
+    ) -> Result<Self> {
+        let monitor = match &config.monitor {
+            Some(name) => Monitor::parse(name, &model.spec().tasks).map_err(|expected| {
+                Error::Data(format!("monitor `{name}`: expected {expected}"))
+            })?,
+            None => Monitor::default_for(&model.spec().tasks),
+        };
+        let graph = Arc::clone(model.graph());
+        let layout = graph.layout();
+        let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
+        let (mut optimiser, mut best) = (Optimiser::new(config.optimiser(), layout)?, None);
+        if let Some(state) = resume {
+            history = state.history().clone();
+            // More epochs or more patience than before: that is what resuming is for.
+            history.stopped_early = history.patience_ran_out(config.patience);
+            model.params = state.params(layout)?;
+            optimiser = state.optimiser(config, layout)?;
+            best = state.best(layout)?;
+        }
+        let weight = |name: &str| model.spec().task(name).map_or(1.0, |task| task.weight);
+        Ok(Self {
+            config,
+            rows: train.n_rows(),
+            feed: Feed::new(&graph, train)?,
+            batch: Batch::for_graph(&graph),
+            weights: graph.losses().iter().map(|(name, _)| weight(name)).collect(),
+            step: Step::new(graph)?,
+            optimiser,
+            monitor,
+            history,
+            best,
+        })
+    }
+
+    fn epoch(
+        &mut self,
+        model: &mut Model,
+        number: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<EpochRecord> {
+        let started = Instant::now();
+        let seed = self.config.seed;
+        let shuffle = Shuffle::new(self.rows, seed, number as u64);
+        let mut sums = vec![(0.0, 0u32); self.weights.len()];
+        let (mut norm, mut steps) = (0.0, 0u32);
+        for rows in shuffle.batches(self.config.batch_size) {
+            self.feed.fill(rows, &mut self.batch);
+            let (params, optimiser) = (&mut model.params, &mut self.optimiser);
+            let report = self.step.run(params, optimiser, &self.batch, &self.weights, seed)?;
+            let mut total = 0.0;
+            for (i, sum) in sums.iter_mut().enumerate() {
+                if report.total_weights[i] > 0.0 {
+                    *sum = (sum.0 + report.losses[i], sum.1 + 1);
+                    total += self.weights[i] * report.losses[i];
+                }
+            }
+            norm += report.gradient_norm;
+            steps += 1;
+            observer.step_done(total);
+        }
+        let mean = |&(sum, n): &(f64, u32)| (n > 0).then(|| sum / f64::from(n));
+        let names = model.graph().losses().iter().map(|(name, _)| name.clone());
+        Ok(EpochRecord {
+            epoch: number,
+            losses: names.zip(sums.iter().map(mean)).collect(),
+            monitored: None,
+            gradient_norm: norm / f64::from(steps),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Notes an epoch and keeps its weights if they are the best; returns whether they are.
+    fn finish_epoch(&mut self, record: EpochRecord, params: &Params<f32>) -> bool {
+        let history = &mut self.history;
+        let better = record.monitored.is_some_and(|v| self.monitor.improves(v, history.best));
+        if better {
+            history.best = record.monitored;
+            history.best_epoch = Some(record.epoch);
+            self.best = Some(params.clone());
+        }
+        history.epochs.push(record);
+        history.stopped_early = history.patience_ran_out(self.config.patience)
+            && history.epochs.len() < self.config.epochs;
+        better
+    }
+
+    fn state(&self, params: &Params<f32>) -> TrainingState {
+        let best = self.best.as_ref();
+        TrainingState::of(&self.history, self.config, params, best, &self.optimiser)
+    }
+}
+
+/// Training needs rows, and at least one label of each task.
+fn check_rows(model: &Model, train: &FeatureTable) -> Result<()> {
+    if train.is_empty() {
+        return Err(Error::Data("the training data has no rows, expected at least 1".to_owned()));
+    }
+    for task in &model.spec().tasks {
+        let labels = train.label_of(&task.name).unwrap_or(&[]);
+        if labels.iter().all(|label| label.is_nan()) {
+            let name = &task.name;
+            let message =
+                format!("task `{name}`: no training row has a label, expected at least 1");
+            return Err(Error::Data(message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The metric that early stopping watches.
+
+use mtl_model::TaskConfig;
+
+use crate::Evaluation;
+
+/// A named metric of a validation: `auc_<task>`, `auc_macro`, `gauc_<task>`, `gauc_macro`,
+/// `log_loss_<task>`, `rmse_<task>`, `mae_<task>` or `loss` (the weighted sum of all losses).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitor {
+    name: String,
+    metric: Metric,
+    task: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metric {
+    Auc,
+    Gauc,
+    LogLoss,
+    Rmse,
+    Mae,
+    Loss,
+}
+
+const METRICS: [(&str, Metric); 5] = [
+    ("auc_", Metric::Auc),
+    ("gauc_", Metric::Gauc),
+    ("log_loss_", Metric::LogLoss),
+    ("rmse_", Metric::Rmse),
+    ("mae_", Metric::Mae),
+];
+
+impl Monitor {
+    /// The metric of that name for these tasks.
+    ///
+    /// # Errors
+    /// What was expected, for a message.
+    pub fn parse(name: &str, tasks: &[TaskConfig]) -> Result<Self, String> {
+        if name == "loss" {
+            return Ok(Self { name: name.to_owned(), metric: Metric::Loss, task: None });
+        }
+        for (prefix, metric) in METRICS {
+            let Some(rest) = name.strip_prefix(prefix) else { continue };
+            let ranks = matches!(metric, Metric::Auc | Metric::Gauc);
+            let of_binary = ranks || metric == Metric::LogLoss;
+            if rest == "macro" && ranks {
+                return Ok(Self { name: name.to_owned(), metric, task: None });
+            }
+            if tasks.iter().any(|task| task.name == rest && task.is_binary() == of_binary) {
+                return Ok(Self { name: name.to_owned(), metric, task: Some(rest.to_owned()) });
+            }
+        }
+        let names = |binary: bool| {
+            let of_kind = tasks.iter().filter(move |task| task.is_binary() == binary);
+            of_kind.map(|task| task.name.clone()).collect::<Vec<_>>()
+        };
+        let mut expected = vec!["`loss`".to_owned()];
+        if !names(true).is_empty() {
+            expected.push("`auc_macro`".to_owned());
+            expected.push("`gauc_macro`".to_owned());
+        }
+        for name in names(true) {
+            expected.push(format!("`auc_{name}`, `gauc_{name}`, `log_loss_{name}`"));
+        }
+        for name in names(false) {
+            expected.push(format!("`rmse_{name}`, `mae_{name}`"));
+        }
+        Err(format!("one of {}", expected.join(", ")))
+    }
+
+    /// What is watched if nothing is named: the macro AUC, or the loss without a binary task.
+    pub fn default_for(tasks: &[TaskConfig]) -> Self {
+        let binary = tasks.iter().any(TaskConfig::is_binary);
+        let (name, metric) =
+            if binary { ("auc_macro", Metric::Auc) } else { ("loss", Metric::Loss) };
+        Self { name: name.to_owned(), metric, task: None }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a larger value is better.
+    pub const fn larger_is_better(&self) -> bool {
+        matches!(self.metric, Metric::Auc | Metric::Gauc)
+    }
+
+    /// Its value, `None` where it is undefined.
+    pub fn value(&self, evaluation: &Evaluation) -> Option<f64> {
+        let Some(task) = &self.task else {
+            return match self.metric {
+                Metric::Auc => evaluation.auc_macro.value(),
+                Metric::Gauc => evaluation.gauc_macro.value(),
+                _ => evaluation.loss,
+            };
+        };
+        let metrics = evaluation.task(task)?;
+        let binary = metrics.binary();
+        match self.metric {
+            Metric::Auc => binary?.auc.value(),
+            Metric::Gauc => binary?.gauc.value.value(),
+            Metric::LogLoss => binary?.log_loss.value(),
+            Metric::Rmse => metrics.regression()?.rmse.value(),
+            Metric::Mae => metrics.regression()?.mae.value(),
+            Metric::Loss => None,
+        }
+    }
+
+    /// Whether `value` is better than `best`.
+    pub fn improves(&self, value: f64, best: Option<f64>) -> bool {
+        best.is_none_or(|best| if self.larger_is_better() { value > best } else { value < best })
+    }
+}

@@ -1,0 +1,37 @@
+//! Who watches a training run.
+
+use crate::{EpochRecord, TrainingState};
+
+/// Called as training goes on; every method has an empty default.
+pub trait Observer {
+    /// An epoch begins: its number, from 1, of at most `epochs`, with so many steps.
+    fn epoch_started(&mut self, epoch: usize, epochs: usize, steps: usize) {
+        let _ = (epoch, epochs, steps);
+    }
+
+    /// A step is done; `loss` is the weighted sum of its task losses.
+    fn step_done(&mut self, loss: f64) {
+        let _ = loss;
+    }
+
+    /// An epoch is done and validated.
+    fn epoch_done(&mut self, record: &EpochRecord, is_best: bool) {
+        let _ = (record, is_best);
+    }
+
+    /// Called after each epoch; `state` makes a copy of everything needed to resume.
+    fn checkpoint(&mut self, state: &dyn Fn() -> TrainingState) {
+        let _ = state;
+    }
+
+    /// Whether to stop after this epoch (an interrupt, say).
+    fn wants_to_stop(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

@@ -1,0 +1,278 @@
+//! The table of a comparison.
+
+use std::collections::BTreeMap;
+
+use mtl_eval::{ConfidenceLevel, Measured, Summary, paired_t};
+use mtl_model::TaskConfig;
+use serde::Serialize;
+
+use crate::{Comparison, Evaluation};
+
+/// The model that others are measured against.
+const REFERENCE: &str = "single_task";
+
+/// Name of a mean over tasks, beside the tasks' own.
+const MACRO: &str = "macro";
+
+/// Mean and standard deviation over seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// The mean; undefined if the metric is, for any seed.
+    pub mean: Option<f64>,
+    /// The sample's standard deviation; undefined for one seed.
+    pub sd: Option<f64>,
+    /// Why the mean is undefined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A difference from Single-Task, paired by seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delta {
+    /// Mean difference.
+    pub mean: f64,
+    /// Lower end of the 95 % interval (Student's t over the seeds).
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Two-sided p-value of no difference.
+    pub p_value: f64,
+}
+
+/// A metric by task, and `macro` for the mean over tasks.
+type ByTask<T> = BTreeMap<String, T>;
+
+/// One model's row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelResults {
+    /// Its name.
+    pub model: String,
+    /// Trainable values, those of tables included.
+    pub parameters: usize,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Wall time of training, without validation.
+    pub train_seconds: Spread,
+    /// The epoch whose weights were kept.
+    pub best_epoch: Spread,
+    /// Metrics on the reported rows.
+    pub test: BTreeMap<&'static str, ByTask<Spread>>,
+    /// Differences of AUC from Single-Task, if it took part with at least two seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_auc: Option<ByTask<Delta>>,
+    /// Tasks whose AUC lies significantly below 0.5, with the seed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A comparison's results, as `results.json` holds them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Results {
+    /// The data's name.
+    pub data: String,
+    /// Which rows are reported on: `test` or `validation`.
+    pub reported: &'static str,
+    /// Their number.
+    pub rows: usize,
+    /// The tasks, in the order of the configuration.
+    pub tasks: Vec<String>,
+    /// One for each model.
+    pub models: Vec<ModelResults>,
+}
+
+/// A cell of the printed table.
+pub type Cell = String;
+
+type Metric = fn(&Evaluation, &str) -> Option<Measured>;
+
+/// The metrics of `results.json`; the first three make the printed table.
+const METRICS: [(&str, Metric); 8] = [
+    ("auc", |e, task| match task {
+        MACRO => Some(e.auc_macro.clone()),
+        _ => Some(e.task(task)?.binary()?.auc.clone()),
+    }),
+    ("gauc", |e, task| match task {
+        MACRO => Some(e.gauc_macro.clone()),
+        _ => Some(e.task(task)?.binary()?.gauc.value.clone()),
+    }),
+    ("val_users", |e, task| Some(Measured::Value(e.task(task)?.binary()?.gauc.groups_used as f64))),
+    ("log_loss", |e, task| Some(e.task(task)?.binary()?.log_loss.clone())),
+    ("normalised_entropy", |e, task| Some(e.task(task)?.binary()?.normalised_entropy.clone())),
+    ("pcoc", |e, task| Some(e.task(task)?.binary()?.pcoc.clone())),
+    ("rmse", |e, task| Some(e.task(task)?.regression()?.rmse.clone())),
+    ("mae", |e, task| Some(e.task(task)?.regression()?.mae.clone())),
+];
+
+impl Results {
+    /// Summarises runs over their seeds.
+    pub fn new(
+        data: &str,
+        reported: &'static str,
+        rows: usize,
+        tasks: &[TaskConfig],
+        runs: &[Comparison],
+    ) -> Self {
+        let tasks: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+        let mut names: Vec<&str> = runs.iter().map(|run| run.model.as_str()).collect();
+        names.dedup();
+        let of = |name: &str| runs.iter().filter(|run| run.model == name).collect::<Vec<_>>();
+        let reference = of(REFERENCE);
+        let models = names.iter().map(|name| summarise(&of(name), &reference, &tasks)).collect();
+        Self { data: data.to_owned(), reported, rows, tasks, models }
+    }
+
+    /// The table's header and rows: AUC, GAUC and users by task, each mean ± sd. Columns that are
+    /// undefined for every model because the data has no groups are left out.
+    pub fn table(&self) -> (Vec<Cell>, Vec<Vec<Cell>>) {
+        let mut columns = Vec::new();
+        let regressions = ["rmse", "mae"];
+        for metric in ["auc", "gauc", "val_users"].into_iter().chain(regressions) {
+            for task in self.tasks.iter().map(String::as_str).chain([MACRO]) {
+                let defined = |model: &ModelResults| {
+                    let spread = model.test.get(metric).and_then(|by_task| by_task.get(task));
+                    spread.is_some_and(|s| s.mean.is_some_and(|m| metric != "val_users" || m > 0.0))
+                };
+                let always =
+                    metric == "auc" && self.models.iter().any(|m| m.test["auc"].contains_key(task));
+                if always || self.models.iter().any(defined) {
+                    columns.push((metric, task));
+                }
+            }
+        }
+        let title = |&(metric, task): &(&str, &str)| match metric {
+            "val_users" => format!("val_user_{task}"),
+            _ => format!("{metric}_{task}"),
+        };
+        let mut header = vec!["model".to_owned(), "parameters".to_owned()];
+        header.extend(columns.iter().map(title));
+        header.push("train s".to_owned());
+        let row = |model: &ModelResults| {
+            let mut row = vec![model.model.clone(), thousands(model.parameters)];
+            row.extend(columns.iter().map(|&(metric, task)| {
+                let spread = model.test.get(metric).and_then(|by_task| by_task.get(task));
+                spread.map_or_else(|| "–".to_owned(), |s| s.text(digits(metric)))
+            }));
+            row.push(model.train_seconds.text(1));
+            row
+        };
+        (header, self.models.iter().map(row).collect())
+    }
+
+    /// Δ AUC against Single-Task with its 95 % interval, a header and a row for each other model;
+    /// `None` where there is nothing to compare with.
+    pub fn delta_table(&self) -> Option<(Vec<Cell>, Vec<Vec<Cell>>)> {
+        let tasks: Vec<&str> = self.tasks.iter().map(String::as_str).chain([MACRO]).collect();
+        let mut header = vec![format!("Δ auc against {REFERENCE}")];
+        header.extend(tasks.iter().map(|task| (*task).to_owned()));
+        let row = |model: &ModelResults| {
+            let deltas = model.delta_auc.as_ref()?;
+            let mut row = vec![model.model.clone()];
+            row.extend(tasks.iter().map(|task| match deltas.get(*task) {
+                Some(d) => format!("{:+.4} [{:+.4}, {:+.4}]", d.mean, d.low, d.high),
+                None => "–".to_owned(),
+            }));
+            Some(row)
+        };
+        let rows: Vec<_> = self.models.iter().filter_map(row).collect();
+        (!rows.is_empty()).then_some((header, rows))
+    }
+}
+
+impl Spread {
+    fn of(values: &[Measured]) -> Self {
+        match Summary::of_measured(values) {
+            Ok(summary) => Self {
+                mean: summary.mean.value(),
+                sd: summary.sd.value(),
+                reason: summary.mean.reason().map(ToString::to_string),
+            },
+            Err(error) => Self { mean: None, sd: None, reason: Some(error.to_string()) },
+        }
+    }
+
+    fn text(&self, digits: usize) -> String {
+        match (self.mean, self.sd) {
+            (Some(mean), Some(sd)) if digits > 0 => format!("{mean:.digits$} ± {sd:.digits$}"),
+            (Some(mean), _) => format!("{mean:.digits$}"),
+            (None, _) => "–".to_owned(),
+        }
+    }
+}
+
+fn digits(metric: &str) -> usize {
+    if metric == "val_users" { 0 } else { 4 }
+}
+
+fn summarise(runs: &[&Comparison], reference: &[&Comparison], tasks: &[String]) -> ModelResults {
+    let spread = |value: &dyn Fn(&Comparison) -> Measured| {
+        Spread::of(&runs.iter().map(|run| value(run)).collect::<Vec<_>>())
+    };
+    let mut test = BTreeMap::new();
+    for (name, metric) in METRICS {
+        let mut by_task = ByTask::new();
+        for task in tasks.iter().map(String::as_str).chain([MACRO]) {
+            let values: Vec<_> =
+                runs.iter().filter_map(|run| metric(&run.evaluation, task)).collect();
+            if values.len() == runs.len() {
+                by_task.insert(task.to_owned(), Spread::of(&values));
+            }
+        }
+        // A macro of no task at all is no metric.
+        if by_task.keys().any(|task| task != MACRO) {
+            test.insert(name, by_task);
+        }
+    }
+    let warning = |run: &&Comparison| {
+        let seed = run.seed;
+        run.evaluation.warnings().into_iter().map(move |w| format!("seed {seed}: {w}"))
+    };
+    ModelResults {
+        model: runs[0].model.clone(),
+        parameters: runs[0].parameters,
+        seeds: runs.iter().map(|run| run.seed).collect(),
+        train_seconds: spread(&|run| Measured::Value(run.history.seconds())),
+        best_epoch: spread(&|run| {
+            let last = run.history.epochs.len();
+            Measured::Value(run.history.best_epoch.unwrap_or(last) as f64)
+        }),
+        test,
+        delta_auc: deltas(runs, reference, tasks),
+        warnings: runs.iter().flat_map(warning).collect(),
+    }
+}
+
+fn deltas(
+    runs: &[&Comparison],
+    reference: &[&Comparison],
+    tasks: &[String],
+) -> Option<ByTask<Delta>> {
+    if reference.len() != runs.len() || runs[0].model == REFERENCE {
+        return None;
+    }
+    let auc = METRICS[0].1;
+    let mut deltas = ByTask::new();
+    for task in tasks.iter().map(String::as_str).chain([MACRO]) {
+        let values = |runs: &[&Comparison]| -> Option<Vec<f64>> {
+            runs.iter().map(|run| auc(&run.evaluation, task)?.value()).collect()
+        };
+        let Some((own, other)) = values(runs).zip(values(reference)) else { continue };
+        let test = paired_t(&own, &other, ConfidenceLevel::default());
+        let Some(test) = test.ok().and_then(|test| test.into_result().ok()) else { continue };
+        let (mean, low, high) =
+            (test.difference.estimate, test.difference.low, test.difference.high);
+        deltas.insert(task.to_owned(), Delta { mean, low, high, p_value: test.p_value });
+    }
+    (!deltas.is_empty()).then_some(deltas)
+}
+
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
