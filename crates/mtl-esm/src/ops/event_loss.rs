@@ -1,0 +1,93 @@
+//! `EventLoss`: binary cross-entropy of an event from its log-probabilities.
+
+use mtl_nn::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
+
+use super::TargetSlots;
+
+/// Row losses w·(−y·ℓ − (1 − y)·m) from (ℓ, m) = (ln p, ln(1 − p)), rows × 1.
+///
+/// A row whose target is missing has loss and gradient 0 and no weight. The batch's loss is the
+/// sum of the rows divided by Σ w ([`Op::total_weight`]).
+#[derive(Debug)]
+pub struct EventLoss {
+    input: [Var; 1],
+    target: TargetSlots,
+}
+
+impl EventLoss {
+    /// The loss of the event `log` (rows × 2).
+    ///
+    /// # Panics
+    /// If `log` is not two columns.
+    pub fn new(log: Var, target: TargetSlots) -> Self {
+        assert_eq!(log.n_cols(), 2, "an event is (ln p, ln(1 − p))");
+        Self { input: [log], target }
+    }
+}
+
+/// −y·ℓ − (1 − y)·m.
+#[inline]
+pub(crate) fn cross_entropy<S: Scalar>(log: &[S], y: S) -> S {
+    -(y * log[0]) - (S::one() - y) * log[1]
+}
+
+impl<S: Scalar> Op<S> for EventLoss {
+    fn kind(&self) -> &'static str {
+        "event_loss"
+    }
+
+    fn n_cols(&self) -> usize {
+        1
+    }
+
+    fn inputs(&self) -> &[Var] {
+        &self.input
+    }
+
+    fn value_slots(&self) -> &[ValueSlot] {
+        self.target.slots()
+    }
+
+    fn forward(&self, pass: &mut Forward<'_, S>) {
+        let log = pass.input(0);
+        for r in 0..log.rows() {
+            let (y, w) = self.target.read(|slot| pass.values(slot, 1).row(r)[0]);
+            let (mut out, _) = pass.output();
+            out.row(r)[0] =
+                if w == S::zero() { S::zero() } else { w * cross_entropy(log.row(r), y) };
+        }
+    }
+
+    fn backward(&self, pass: &mut Backprop<'_, S>) {
+        let (rows, d) = (pass.rows(), pass.take_gradient());
+        let d = d.as_mat();
+        for r in 0..rows {
+            let (y, w) = self.target.read(|slot| pass.values(slot, 1).row(r)[0]);
+            let scale = d.row(r)[0] * w;
+            let Some(mut sink) = pass.input_gradient(0) else { return };
+            sink.put_row(r, [-scale * y, -scale * (S::one() - y)].into_iter());
+        }
+    }
+
+    fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
+        let row = |r: usize| self.target.read(|slot| batch.value_column(slot)[r]).1.f64();
+        Some((0..batch.rows).map(row).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mtl_nn::{GraphBuilder, Result, check};
+
+    #[test]
+    fn finite_differences() -> Result<()> {
+        let mut b = GraphBuilder::new();
+        let (log, label) = (b.values("log", 2)?, b.values("label", 1)?);
+        let weight = b.values("weight", 1)?;
+        let log = b.read(log)?;
+        let target = TargetSlots::label(label, Some(weight));
+        let loss = b.push("loss", EventLoss::new(log, target))?;
+        check::gradients(b, &[loss])
+    }
+}
