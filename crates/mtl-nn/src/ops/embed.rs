@@ -33,7 +33,7 @@ impl Part {
     }
 }
 
-/// x = [E₁[id₁], v₂, E₃[id₃], …], rows × Σ columns: one gather and concatenation for all
+/// `x = [E₁[id₁], v₂, E₃[id₃], …]`, rows × Σ columns: one gather and concatenation for all
 /// features, in the order of the parts.
 #[derive(Debug)]
 pub struct Embed {
