@@ -29,10 +29,10 @@ const FLOOR: f64 = 0.05;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Preset {
-    /// Ma et al., "Entire Space Multi-Task Model", SIGIR 2018, eq. 2 and 3.
+    /// Ma et al., "Entire Space Multi-Task Model", SIGIR 2018.
     Esmm,
     /// Wen et al., "Entire Space Multi-Task Modeling via Post-Click Behavior Decomposition",
-    /// SIGIR 2020, eq. 4 to 10.
+    /// SIGIR 2020.
     Esm2,
     /// CVR trained on clicked rows alone.
     NaiveCvr,

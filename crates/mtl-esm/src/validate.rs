@@ -366,7 +366,15 @@ fn check_conditional_loss(
         return Err(setting(by(), "given", &format!("`{}`", graph.root()), expected));
     }
     let edges = graph.decisions.iter().flat_map(|d| &d.branches).filter_map(|b| b.tower.as_deref());
+    let others = graph.conditionals.iter().filter(|c| c.name != conditional.name);
     match conditional.imputation() {
+        Some(tower) if others.clone().any(|c| c.imputation() == Some(tower)) => {
+            Err(Error::TowerTwice {
+                tower: tower.to_owned(),
+                first: "another imputation".to_owned(),
+                second: format!("the imputation of `{}`", conditional.name),
+            })
+        }
         Some(tower) if edges.clone().any(|t| t == tower) => Err(Error::TowerTwice {
             tower: tower.to_owned(),
             first: "an edge".to_owned(),

@@ -131,6 +131,8 @@ fn conditionals_are_checked() {
     let pcvr = || Conditional::new("x", "conversion", "click");
     says(&with(pcvr().loss(dr(0.0, "imp"))), &["`floor` is 0"]);
     says(&with(pcvr().loss(dr(0.1, "cvr"))), &["tower `cvr`", "imputation of `x`"]);
+    let dr_twice = Preset::Escm2Dr.builder().conditional(pcvr().loss(dr(0.1, "imputation")));
+    says(&dr_twice.build().unwrap_err().to_string(), &["tower `imputation` is used twice"]);
     let from_root = Conditional::new("x", "conversion", "impression");
     says(&with(from_root.loss(dr(0.1, "imp"))), &["`given` is `impression`"]);
 }

@@ -13,7 +13,7 @@ use mtl_nn::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 use super::SpaceSlots;
 use super::event_loss::cross_entropy;
 
-/// Row losses w·κ·δ with κ = o/max(ô, floor), over all rows; rows × 1. ESCM²-IPS, eq. 8.
+/// Row losses w·κ·δ with κ = o/max(ô, floor), over all rows; rows × 1. ESCM²-IPS.
 ///
 /// The batch's loss is divided by Σ w over all rows whose labels are known.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct InversePropensity {
 }
 
 /// Row losses w·(δ̂ + κ·e + κ·e²) with e = δ − δ̂ and κ = o/max(ô, floor), over all rows;
-/// rows × 1. ESCM²-DR, eq. 10 and 11.
+/// rows × 1. ESCM²-DR.
 ///
 /// δ̂ = softplus(z) ≥ 0 is the error that the imputation tower z expects. The first two terms
 /// estimate the mean of δ, right if either δ̂ or ô is; the third trains δ̂ towards δ. As in the
