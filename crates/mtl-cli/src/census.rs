@@ -27,7 +27,7 @@ pub(crate) fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Resu
             embedding: InputConfig { dim: 4, ..InputConfig::default() },
             architecture: settings(),
         };
-        let spec = ModelSpec::new(model, tasks.clone())?;
+        let spec = ModelSpec::new(model, tasks.clone(), None)?;
         let train = TrainConfig { epochs: EPOCHS, ..TrainConfig::default() };
         Ok(Contender { name: name.clone(), spec, train })
     };

@@ -37,6 +37,10 @@ impl Observer for Bar {
         self.bar.enable_steady_tick(Duration::from_millis(200));
     }
 
+    fn note(&mut self, text: &str) {
+        self.bar.suspend(|| eprintln!("note: {text}"));
+    }
+
     fn step_done(&mut self, loss: f64) {
         self.steps += 1;
         self.loss += (loss - self.loss) / self.steps.min(100) as f64;

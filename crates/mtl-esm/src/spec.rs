@@ -127,6 +127,21 @@ impl Conditional {
         Self { name, event, given, loss: None, weight: 1.0 }
     }
 
+    /// Its name, which is that of its output and of its loss.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The event whose probability it is.
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+
+    /// The event that it is given.
+    pub fn given(&self) -> &str {
+        &self.given
+    }
+
     /// Adds a loss on this probability, of the conditional's name.
     #[must_use]
     pub fn loss(mut self, loss: ConditionalLoss) -> Self {

@@ -1,9 +1,11 @@
 //! Schema and specification into a graph.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mtl_arch::{Built, InputKind, Inputs, architecture};
-use mtl_feature::Schema;
+use mtl_esm::BehaviourGraph;
+use mtl_feature::{LABEL_SLOT, Schema, WEIGHT_SLOT};
 use mtl_moe::GateInfo;
 use mtl_nn::ops::Sigmoid;
 use mtl_nn::{Graph, GraphBuilder, Scalar, Var};
@@ -13,21 +15,27 @@ use crate::{ModelSpec, Result};
 /// A graph with the handles that training and inspection need.
 #[derive(Clone, Debug)]
 pub struct Assembled<S> {
-    /// The graph: outputs `p_<task>`, losses by task.
+    /// The graph: outputs `p_<task>` and those of the chain, losses by task and event.
     pub graph: Arc<Graph<S>>,
+    /// The weight that the configuration gives each loss, in the order of [`Graph::losses`].
+    pub loss_weights: Vec<f64>,
+    /// The behaviour graph, if there is a chain.
+    pub chain: Option<BehaviourGraph>,
     /// The gates, for inspection.
     pub gates: Vec<GateInfo>,
-    /// The last layers that tasks share.
+    /// The last layers that towers share.
     pub representations: Vec<Var>,
 }
 
-/// Input layer, architecture, outputs and losses in one graph.
+/// Input layer, architecture, chain, outputs and losses in one graph.
 ///
 /// # Errors
 /// Settings that do not fit: see the crates below.
 pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assembled<S>> {
     let mut b = GraphBuilder::new();
-    let built = build_logits(&mut b, spec, schema)?;
+    let chain = spec.behaviour_graph()?;
+    let built = build_logits(&mut b, spec, chain.as_ref(), schema)?;
+    let mut weights = BTreeMap::new();
     for (name, z) in &built.logits {
         let Some(task) = spec.task(name) else { continue };
         // A regression's output is its prediction; the name of the column stays the same.
@@ -37,17 +45,44 @@ pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assemble
         };
         b.output(&format!("p_{name}"), y)?;
         task.add_loss(&mut b, *z)?;
+        weights.insert(name.clone(), task.weight);
+    }
+    if let Some(chain) = &chain {
+        add_chain(&mut b, chain, &built, &mut weights)?;
     }
     let graph = Arc::new(b.finish());
-    Ok(Assembled { graph, gates: built.gates, representations: built.representations })
+    let loss_weights = graph.losses().iter().map(|(name, _)| weights[name]).collect();
+    let (gates, representations) = (built.gates, built.representations);
+    Ok(Assembled { graph, loss_weights, chain, gates, representations })
 }
 
+/// Every event's probability and loss over the towers' logits.
+fn add_chain<S: Scalar>(
+    b: &mut GraphBuilder<S>,
+    chain: &BehaviourGraph,
+    built: &Built,
+    weights: &mut BTreeMap<String, f64>,
+) -> Result<()> {
+    let logits: BTreeMap<String, Var> = built.logits.iter().cloned().collect();
+    let mut labels = BTreeMap::new();
+    for name in chain.labels() {
+        labels.insert(name.to_owned(), b.values(&format!("{LABEL_SLOT}{name}"), 1)?);
+    }
+    let weight = b.values(WEIGHT_SLOT, 1)?;
+    let attached = chain.attach(b, &logits, &labels, Some(weight))?;
+    weights.extend(attached.losses.into_iter().map(|loss| (loss.name, loss.weight)));
+    Ok(())
+}
+
+/// Architectures are built for towers: a task is one, and so is each edge of the chain.
 fn build_logits<S: Scalar>(
     b: &mut GraphBuilder<S>,
     spec: &ModelSpec,
+    chain: Option<&BehaviourGraph>,
     schema: &Schema,
 ) -> Result<Built> {
     let mut names: Vec<&str> = spec.tasks.iter().map(|task| task.name.as_str()).collect();
+    names.extend(chain.iter().flat_map(|chain| chain.towers()));
     names.sort_unstable();
     let (model, input) = (&spec.model, &spec.model.embedding);
     let architecture = architecture::<S>(&model.name, &model.architecture, &names)?;

@@ -23,6 +23,9 @@ pub enum Error {
     /// The features do not fit.
     #[error(transparent)]
     Feature(#[from] mtl_feature::Error),
+    /// The behaviour graph does not fit.
+    #[error("[chain] {0}")]
+    Chain(#[from] mtl_esm::Error),
     /// The architecture does not fit.
     #[error(transparent)]
     Architecture(#[from] mtl_arch::Error),

@@ -3,6 +3,7 @@
 mod assemble;
 mod error;
 mod folder;
+mod measure;
 mod model;
 mod parse;
 mod spec;
@@ -11,6 +12,7 @@ mod task;
 pub use assemble::{Assembled, assemble};
 pub use error::{Error, Result};
 pub use folder::write_folder;
+pub use measure::{Labels, Measure, Space};
 pub use model::{Model, Predictions};
 pub use parse::parse_table;
 pub use spec::{ModelConfig, ModelSpec, ModelTable};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mtl_esm::BehaviourGraph;
 use mtl_feature::{FeatureTable, Feed, Schema};
 use mtl_moe::{GateInfo, GateStatistics, GateUse};
 use mtl_nn::{Batch, Graph, Params, Predictor, Var};
@@ -93,6 +94,16 @@ impl Model {
     /// Its graph.
     pub const fn graph(&self) -> &Arc<Graph<f32>> {
         &self.assembled.graph
+    }
+
+    /// Its behaviour graph, if it has a chain.
+    pub const fn chain(&self) -> Option<&BehaviourGraph> {
+        self.assembled.chain.as_ref()
+    }
+
+    /// The weight that the configuration gives each loss, in the order of [`Graph::losses`].
+    pub fn loss_weights(&self) -> &[f64] {
+        &self.assembled.loss_weights
     }
 
     /// Its gates.

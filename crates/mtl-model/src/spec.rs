@@ -1,7 +1,8 @@
 //! What a user writes about a model.
 
 use mtl_arch::{ArchitectureConfig, NAMES};
-use mtl_feature::InputConfig;
+use mtl_esm::{BehaviourGraph, ChainConfig};
+use mtl_feature::{InputConfig, LabelSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, TaskConfig, parse_table};
@@ -100,35 +101,83 @@ impl ModelTable {
     }
 }
 
-/// Everything about a model that is not learnt: its settings and its tasks.
+/// Everything about a model that is not learnt: its settings, its tasks and its chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
     /// Name and settings.
     pub model: ModelConfig,
     /// The tasks, as the user ordered them.
     pub tasks: Vec<TaskConfig>,
+    /// The behaviour graph over some towers, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainConfig>,
 }
 
 impl ModelSpec {
-    /// Checks the tasks.
+    /// Checks tasks and chain. With a chain, tasks may be none; those there are have towers of
+    /// their own beside the chain's.
     ///
     /// # Errors
-    /// [`Error::Config`] for a task that cannot be, or two of one name.
-    pub fn new(model: ModelConfig, tasks: Vec<TaskConfig>) -> Result<Self> {
-        if tasks.is_empty() {
-            return Err(Error::config("task", "there is none, expected at least one [[task]]"));
-        }
-        for (i, task) in tasks.iter().enumerate() {
+    /// [`Error::Config`] for a task that cannot be, or two towers or losses of one name;
+    /// [`Error::Chain`] for a behaviour graph that cannot be.
+    pub fn new(
+        model: ModelConfig,
+        tasks: Vec<TaskConfig>,
+        chain: Option<ChainConfig>,
+    ) -> Result<Self> {
+        let spec = Self { model, tasks, chain };
+        spec.check()?;
+        Ok(spec)
+    }
+
+    fn check(&self) -> Result<()> {
+        for task in &self.tasks {
             task.check()?;
-            if tasks[..i].iter().any(|other| other.name == task.name) {
-                return Err(Error::config("task", format!("two tasks are named `{}`", task.name)));
+        }
+        let graph = self.behaviour_graph()?;
+        let mut names: Vec<&str> = self.tasks.iter().map(|task| task.name.as_str()).collect();
+        let mut losses = names.clone();
+        if let Some(graph) = &graph {
+            names.extend(graph.towers());
+            losses.extend(graph.losses().into_iter().map(|(name, _)| name));
+        }
+        if names.is_empty() {
+            let message = "there is none, expected at least one [[task]] or a [chain]";
+            return Err(Error::config("task", message));
+        }
+        for (what, mut names) in [("tasks or towers", names), ("losses", losses)] {
+            names.sort_unstable();
+            if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+                return Err(Error::config("task", format!("two {what} are named `{}`", pair[0])));
             }
         }
-        Ok(Self { model, tasks })
+        Ok(())
+    }
+
+    /// The chain, built.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub fn behaviour_graph(&self) -> Result<Option<BehaviourGraph>> {
+        Ok(self.chain.as_ref().map(ChainConfig::build).transpose()?)
     }
 
     /// A task by name.
     pub fn task(&self, name: &str) -> Option<&TaskConfig> {
         self.tasks.iter().find(|task| task.name == name)
+    }
+
+    /// Every label that tasks and chain need, for the schema. A chain's label is the task of that
+    /// name if there is one, else the column of that name, of 0 and 1.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub fn labels(&self) -> Result<Vec<LabelSpec>> {
+        let mut labels: Vec<_> = self.tasks.iter().map(TaskConfig::label_spec).collect();
+        if let Some(graph) = self.behaviour_graph()? {
+            let own = graph.labels().into_iter().filter(|name| self.task(name).is_none());
+            labels.extend(own.map(LabelSpec::binary));
+        }
+        Ok(labels)
     }
 }

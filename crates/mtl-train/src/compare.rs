@@ -72,6 +72,14 @@ pub fn compare(
             });
         }
     }
-    let tasks = contenders.first().map_or(&[][..], |c| &c.spec.tasks);
-    Ok(Results::new(data, reported, rows.n_rows(), tasks, &runs))
+    // Contenders may be measured by different things (a chain's events beside plain tasks).
+    let mut names: Vec<String> = Vec::new();
+    for contender in contenders {
+        for measure in contender.spec.measures()? {
+            if !names.contains(&measure.name) {
+                names.push(measure.name);
+            }
+        }
+    }
+    Ok(Results::new(data, reported, rows.n_rows(), names, &runs))
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use mtl_data::DataConfig;
+use mtl_esm::ChainConfig;
 use mtl_feature::{FeatureSpec, LabelSpec};
-use mtl_model::{ModelSpec, ModelTable, TaskConfig, parse_table};
+use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, parse_table};
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -66,11 +67,11 @@ impl TrainConfig {
         self.optimiser.unwrap_or(adam)
     }
 
-    /// Checks the settings for these tasks.
+    /// Checks the settings for what the model is measured by.
     ///
     /// # Errors
     /// [`Error::Config`], naming the key.
-    pub fn check(&self, tasks: &[TaskConfig]) -> Result<()> {
+    pub fn check(&self, measures: &[Measure]) -> Result<()> {
         let wrong = |message: String| {
             let file = "configuration".to_owned();
             Err(Error::Config { file, message: format!("[train] {message}") })
@@ -91,7 +92,7 @@ impl TrainConfig {
             return wrong(error.to_string());
         }
         match &self.monitor {
-            Some(name) => match Monitor::parse(name, tasks) {
+            Some(name) => match Monitor::parse(name, measures) {
                 Ok(_) => Ok(()),
                 Err(message) => wrong(format!("`monitor` is `{name}`, expected {message}")),
             },
@@ -100,7 +101,7 @@ impl TrainConfig {
     }
 }
 
-/// A whole configuration: `[data] [[feature]] [[task]] [model] [train]`.
+/// A whole configuration: `[data] [[feature]] [[task]] [model] [chain] [train]`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// Where rows come from.
@@ -111,6 +112,8 @@ pub struct RunConfig {
     pub tasks: Vec<TaskConfig>,
     /// The model.
     pub model: ModelTable,
+    /// The behaviour graph, if there is one.
+    pub chain: Option<ChainConfig>,
     /// The training.
     pub train: TrainConfig,
 }
@@ -126,6 +129,7 @@ struct Tables {
     task: Vec<toml::Table>,
     #[serde(default)]
     model: toml::Table,
+    chain: Option<toml::Table>,
     #[serde(default)]
     train: toml::Table,
 }
@@ -172,10 +176,11 @@ impl RunConfig {
             features,
             tasks: each::<TaskConfig>(tables.task, "task")?,
             model: ModelTable::parse(tables.model)?,
+            chain: tables.chain.map(|table| parse_table(table, "chain")).transpose()?,
             train: parse_table(tables.train, "train")?,
         };
-        config.model_spec("towers")?; // checks the tasks
-        config.train.check(&config.tasks)?;
+        // Tasks and chain are the same for every model.
+        config.train.check(&config.model_spec("towers")?.measures()?)?;
         Ok(config)
     }
 
@@ -197,12 +202,15 @@ impl RunConfig {
     /// # Errors
     /// Those of the tasks and the settings.
     pub fn model_spec(&self, name: &str) -> Result<ModelSpec> {
-        Ok(ModelSpec::new(self.model.for_model(name)?, self.tasks.clone())?)
+        Ok(ModelSpec::new(self.model.for_model(name)?, self.tasks.clone(), self.chain.clone())?)
     }
 
-    /// The labels of the tasks.
-    pub fn labels(&self) -> Vec<LabelSpec> {
-        self.tasks.iter().map(TaskConfig::label_spec).collect()
+    /// The labels of tasks and chain.
+    ///
+    /// # Errors
+    /// Those of the chain.
+    pub fn labels(&self) -> Result<Vec<LabelSpec>> {
+        Ok(self.model_spec("towers")?.labels()?)
     }
 }
 

@@ -5,7 +5,7 @@ use mtl_eval::{
     macro_mean,
 };
 use mtl_feature::FeatureTable;
-use mtl_model::{Model, Predictions, TaskConfig, TaskLoss};
+use mtl_model::{Model, Space, TaskConfig, TaskLoss};
 use mtl_nn::ops::{Huber, PointLoss, SquaredError};
 use serde::Serialize;
 
@@ -47,11 +47,11 @@ pub struct Evaluation {
     pub rows: usize,
     /// Σ weight·mean loss over the tasks; `None` if no row carries a task's label.
     pub loss: Option<f64>,
-    /// By task, in the order of the configuration.
+    /// By measure: tasks, then the chain's events and conditional probabilities.
     pub tasks: Vec<NamedMetrics>,
-    /// Mean AUC over the binary tasks.
+    /// Mean AUC over the binary tasks and events.
     pub auc_macro: Measured,
-    /// Mean GAUC over the binary tasks.
+    /// Mean GAUC over the binary tasks and events.
     pub gauc_macro: Measured,
 }
 
@@ -86,53 +86,64 @@ impl Evaluation {
 /// # Errors
 /// A table without a feature that the model reads, or a prediction that is NaN.
 pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
-    let predictions = model.predict(table)?;
-    let mut tasks = Vec::with_capacity(model.spec().tasks.len());
+    let (predictions, labels) = (model.predict(table)?, model.labels_of(table)?);
+    let measures = model.measures();
+    let mut tasks = Vec::with_capacity(measures.len());
     let mut loss = Some(0.0);
-    for task in &model.spec().tasks {
-        let (metrics, task_loss) = task_metrics(task, &predictions, table)?;
-        loss = loss.zip(task_loss).map(|(sum, l)| sum + task.weight * l);
-        tasks.push(NamedMetrics { task: task.name.clone(), metrics });
+    for measure in &measures {
+        let missing = || vec![f32::NAN; table.n_rows()];
+        let predicted = predictions.column(&measure.output).map_or_else(missing, |c| c.to_vec());
+        let (labels, task) = (&labels[&measure.name], model.spec().task(&measure.name));
+        let (metrics, own_loss) = match (measure.is_binary, task) {
+            (false, Some(task)) => regression(task, labels, &predicted, table)?,
+            _ => binary(labels, &predicted, table)?,
+        };
+        if measure.weight > 0.0 {
+            loss = loss.zip(own_loss).map(|(sum, own)| sum + measure.weight * own);
+        }
+        tasks.push(NamedMetrics { task: measure.name.clone(), metrics });
     }
-    let binary = || tasks.iter().filter_map(|t| Some((t.task.as_str(), t.metrics.binary()?)));
-    let auc_macro = macro_mean(binary().map(|(name, report)| (name, &report.auc)));
-    let gauc_macro = macro_mean(binary().map(|(name, report)| (name, &report.gauc.value)));
+    // A conversion rate on clicked rows alone is no task of its own.
+    let counts = |i: usize| measures[i].space == Space::All;
+    let reports = || {
+        let counted = tasks.iter().enumerate().filter(|&(i, _)| counts(i));
+        counted.filter_map(|(_, t)| Some((t.task.as_str(), t.metrics.binary()?)))
+    };
+    let auc_macro = macro_mean(reports().map(|(name, report)| (name, &report.auc)));
+    let gauc_macro = macro_mean(reports().map(|(name, report)| (name, &report.gauc.value)));
     Ok(Evaluation { rows: table.n_rows(), loss, tasks, auc_macro, gauc_macro })
 }
 
-fn task_metrics(
-    task: &TaskConfig,
-    predictions: &Predictions,
+/// The metrics of a probability, and its log loss.
+fn binary(
+    labels: &[f32],
+    predicted: &[f32],
     table: &FeatureTable,
 ) -> Result<(TaskMetrics, Option<f64>)> {
-    let missing = || vec![f32::NAN; table.n_rows()];
-    let column = predictions.column(&format!("p_{}", task.name));
-    let predicted = column.map_or_else(missing, |column| column.to_vec());
-    let absent;
-    let labels = match table.label_of(&task.name) {
-        Some(labels) => labels,
-        None => {
-            absent = missing();
-            &absent
-        }
-    };
-    if task.is_binary() {
-        let mut rows = BinaryRows::new(labels, &predicted)?;
-        if let Some(weights) = table.weights() {
-            rows = rows.with_weights(weights)?;
-        }
-        if let Some(groups) = table.groups() {
-            rows = rows.with_groups(groups)?;
-        }
-        let report = BinaryReport::new(&rows, &ReportSettings::default());
-        let loss = report.log_loss.value();
-        return Ok((TaskMetrics::Binary(Box::new(report)), loss));
-    }
-    let mut rows = RegressionRows::new(labels, &predicted)?;
+    let mut rows = BinaryRows::new(labels, predicted)?;
     if let Some(weights) = table.weights() {
         rows = rows.with_weights(weights)?;
     }
-    let loss = mean_loss(task, labels, &predicted, table.weights());
+    if let Some(groups) = table.groups() {
+        rows = rows.with_groups(groups)?;
+    }
+    let report = BinaryReport::new(&rows, &ReportSettings::default());
+    let loss = report.log_loss.value();
+    Ok((TaskMetrics::Binary(Box::new(report)), loss))
+}
+
+/// The metrics of a regression, and its mean loss.
+fn regression(
+    task: &TaskConfig,
+    labels: &[f32],
+    predicted: &[f32],
+    table: &FeatureTable,
+) -> Result<(TaskMetrics, Option<f64>)> {
+    let mut rows = RegressionRows::new(labels, predicted)?;
+    if let Some(weights) = table.weights() {
+        rows = rows.with_weights(weights)?;
+    }
+    let loss = mean_loss(task, labels, predicted, table.weights());
     Ok((TaskMetrics::Regression(RegressionReport::new(&rows)), loss))
 }
 

@@ -80,8 +80,15 @@ pub fn fit(
     resume: Option<&TrainingState>,
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
-    config.check(&model.spec().tasks)?;
+    config.check(&model.measures())?;
     check_rows(model, train)?;
+    for found in model.nesting_violations(train)? {
+        let (event, without) = (&found.event, &found.without);
+        observer.note(&format!(
+            "{} training rows have `{event}` without `{without}` and count as not `{event}`",
+            found.count
+        ));
+    }
     let graph = Arc::clone(model.graph());
     let mut run = Run::new(model, train, config, resume)?;
     let steps = train.n_rows().div_ceil(config.batch_size);
@@ -130,10 +137,10 @@ impl<'t> Run<'t> {
         resume: Option<&TrainingState>,
     ) -> Result<Self> {
         let monitor = match &config.monitor {
-            Some(name) => Monitor::parse(name, &model.spec().tasks).map_err(|expected| {
+            Some(name) => Monitor::parse(name, &model.measures()).map_err(|expected| {
                 Error::Data(format!("monitor `{name}`: expected {expected}"))
             })?,
-            None => Monitor::default_for(&model.spec().tasks),
+            None => Monitor::default_for(&model.measures()),
         };
         let graph = Arc::clone(model.graph());
         let layout = graph.layout();
@@ -147,13 +154,12 @@ impl<'t> Run<'t> {
             optimiser = state.optimiser(config, layout)?;
             best = state.best(layout)?;
         }
-        let weight = |name: &str| model.spec().task(name).map_or(1.0, |task| task.weight);
         Ok(Self {
             config,
             rows: train.n_rows(),
             feed: Feed::new(&graph, train)?,
             batch: Batch::for_graph(&graph),
-            weights: graph.losses().iter().map(|(name, _)| weight(name)).collect(),
+            weights: model.loss_weights().to_vec(),
             step: Step::new(graph)?,
             optimiser,
             monitor,
@@ -225,10 +231,10 @@ fn check_rows(model: &Model, train: &FeatureTable) -> Result<()> {
     if train.is_empty() {
         return Err(Error::Data("the training data has no rows, expected at least 1".to_owned()));
     }
-    for task in &model.spec().tasks {
-        let labels = train.label_of(&task.name).unwrap_or(&[]);
-        if labels.iter().all(|label| label.is_nan()) {
-            let name = &task.name;
+    let labels = model.labels_of(train)?;
+    for measure in model.measures().iter().filter(|measure| measure.weight > 0.0) {
+        if labels[&measure.name].iter().all(|label| label.is_nan()) {
+            let name = &measure.name;
             let message =
                 format!("task `{name}`: no training row has a label, expected at least 1");
             return Err(Error::Data(message));

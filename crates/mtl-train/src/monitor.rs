@@ -1,6 +1,6 @@
 //! The metric that early stopping watches.
 
-use mtl_model::TaskConfig;
+use mtl_model::Measure;
 
 use crate::Evaluation;
 
@@ -32,11 +32,11 @@ const METRICS: [(&str, Metric); 5] = [
 ];
 
 impl Monitor {
-    /// The metric of that name for these tasks.
+    /// The metric of that name for what a model is measured by.
     ///
     /// # Errors
     /// What was expected, for a message.
-    pub fn parse(name: &str, tasks: &[TaskConfig]) -> Result<Self, String> {
+    pub fn parse(name: &str, measures: &[Measure]) -> Result<Self, String> {
         if name == "loss" {
             return Ok(Self { name: name.to_owned(), metric: Metric::Loss, task: None });
         }
@@ -47,13 +47,13 @@ impl Monitor {
             if rest == "macro" && ranks {
                 return Ok(Self { name: name.to_owned(), metric, task: None });
             }
-            if tasks.iter().any(|task| task.name == rest && task.is_binary() == of_binary) {
+            if measures.iter().any(|m| m.name == rest && m.is_binary == of_binary) {
                 return Ok(Self { name: name.to_owned(), metric, task: Some(rest.to_owned()) });
             }
         }
         let names = |binary: bool| {
-            let of_kind = tasks.iter().filter(move |task| task.is_binary() == binary);
-            of_kind.map(|task| task.name.clone()).collect::<Vec<_>>()
+            let of_kind = measures.iter().filter(move |m| m.is_binary == binary);
+            of_kind.map(|m| m.name.clone()).collect::<Vec<_>>()
         };
         let mut expected = vec!["`loss`".to_owned()];
         if !names(true).is_empty() {
@@ -70,8 +70,8 @@ impl Monitor {
     }
 
     /// What is watched if nothing is named: the macro AUC, or the loss without a binary task.
-    pub fn default_for(tasks: &[TaskConfig]) -> Self {
-        let binary = tasks.iter().any(TaskConfig::is_binary);
+    pub fn default_for(measures: &[Measure]) -> Self {
+        let binary = measures.iter().any(|m| m.is_binary);
         let (name, metric) =
             if binary { ("auc_macro", Metric::Auc) } else { ("loss", Metric::Loss) };
         Self { name: name.to_owned(), metric, task: None }

@@ -9,6 +9,11 @@ pub trait Observer {
         let _ = (epoch, epochs, steps);
     }
 
+    /// Something to know about the run, in a sentence.
+    fn note(&mut self, text: &str) {
+        let _ = text;
+    }
+
     /// A step is done; `loss` is the weighted sum of its task losses.
     fn step_done(&mut self, loss: f64) {
         let _ = loss;

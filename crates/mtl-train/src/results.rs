@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use mtl_eval::{ConfidenceLevel, Measured, Summary, paired_t};
-use mtl_model::TaskConfig;
 use serde::Serialize;
 
 use crate::{Comparison, Evaluation};
@@ -74,7 +73,7 @@ pub struct Results {
     pub reported: &'static str,
     /// Their number.
     pub rows: usize,
-    /// The tasks, in the order of the configuration.
+    /// Tasks, events and conditional probabilities, in the order of the configuration.
     pub tasks: Vec<String>,
     /// One for each model.
     pub models: Vec<ModelResults>,
@@ -109,10 +108,9 @@ impl Results {
         data: &str,
         reported: &'static str,
         rows: usize,
-        tasks: &[TaskConfig],
+        tasks: Vec<String>,
         runs: &[Comparison],
     ) -> Self {
-        let tasks: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
         let mut names: Vec<&str> = runs.iter().map(|run| run.model.as_str()).collect();
         names.dedup();
         let of = |name: &str| runs.iter().filter(|run| run.model == name).collect::<Vec<_>>();

@@ -77,7 +77,7 @@ fn contenders(args: &CompareArgs, names: &[String]) -> anyhow::Result<(Dataset, 
         Ok(Contender { name: name.clone(), spec, train })
     };
     let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
-    Ok((mtl_data::load(&config.data, config.features.clone(), config.labels())?, contenders))
+    Ok((mtl_data::load(&config.data, config.features.clone(), config.labels()?)?, contenders))
 }
 
 fn write(folder: &Path, results: &Results) -> anyhow::Result<()> {

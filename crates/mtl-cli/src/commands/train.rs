@@ -37,7 +37,7 @@ struct Metrics<'a> {
 pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
-    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels())?;
+    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
     let partial = Partial::beside(&args.out);
@@ -124,6 +124,10 @@ struct Watch<'a> {
 impl Observer for Watch<'_> {
     fn epoch_started(&mut self, epoch: usize, epochs: usize, steps: usize) {
         self.bar.epoch_started(epoch, epochs, steps);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.bar.note(text);
     }
 
     fn step_done(&mut self, loss: f64) {

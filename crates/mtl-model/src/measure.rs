@@ -1,0 +1,128 @@
+//! What a model is measured by: an output beside the column it should equal.
+
+use std::collections::BTreeMap;
+
+use mtl_esm::{BehaviourGraph, NestingCheck, Violation};
+use mtl_feature::FeatureTable;
+
+use crate::{Model, ModelSpec, Result, TaskConfig};
+
+/// Where a measured output is to be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// On every row that carries the label.
+    All,
+    /// Only where the event before happened: a conversion rate on clicked rows.
+    Given,
+}
+
+/// An output, and the label it is measured against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// Its name: a task, an event of the chain, or a conditional probability.
+    pub name: String,
+    /// The output, such as `p_click` or `pCTCVR`.
+    pub output: String,
+    /// Whether it is a probability.
+    pub is_binary: bool,
+    /// Where it is measured; those not measured everywhere do not count in macro metrics.
+    pub space: Space,
+    /// The factor of its loss in training; 0 for what is not trained on directly.
+    pub weight: f64,
+}
+
+/// A label column for each measure, NaN where a row does not count.
+pub type Labels = BTreeMap<String, Vec<f32>>;
+
+impl ModelSpec {
+    /// Everything a model of this specification is measured by; see [`Model::measures`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Chain`] for a behaviour graph that cannot be.
+    pub fn measures(&self) -> Result<Vec<Measure>> {
+        Ok(measures(&self.tasks, self.behaviour_graph()?.as_ref()))
+    }
+}
+
+fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure> {
+    let task = |task: &TaskConfig| Measure {
+        name: task.name.clone(),
+        output: format!("p_{}", task.name),
+        is_binary: task.is_binary(),
+        space: Space::All,
+        weight: task.weight,
+    };
+    let mut measures: Vec<_> = tasks.iter().map(task).collect();
+    let Some(chain) = chain else { return measures };
+    let losses: BTreeMap<&str, f64> = chain.losses().into_iter().collect();
+    let weight = |name: &str| losses.get(name).copied().unwrap_or(0.0);
+    let events = chain.events().iter().filter(|event| chain.target(&event.name).is_some());
+    measures.extend(events.map(|event| Measure {
+        name: event.name.clone(),
+        output: event.output.clone(),
+        is_binary: true,
+        space: Space::All,
+        weight: weight(&event.name),
+    }));
+    let labelled = |name: &str| name == chain.root() || chain.target(name).is_some();
+    let conditionals = chain.conditionals().iter();
+    let measured = conditionals.filter(|c| labelled(c.event()) && labelled(c.given()));
+    measures.extend(measured.map(|c| Measure {
+        name: c.name().to_owned(),
+        output: c.name().to_owned(),
+        is_binary: true,
+        space: Space::Given,
+        weight: weight(c.name()),
+    }));
+    measures
+}
+
+impl Model {
+    /// Everything the model is measured by: tasks in the order of the configuration, then the
+    /// chain's labelled events, then its conditional probabilities.
+    pub fn measures(&self) -> Vec<Measure> {
+        measures(&self.spec().tasks, self.chain())
+    }
+
+    /// Rows whose labels contradict the chain, such as a purchase without a click: what was found,
+    /// where the chain's policy is to multiply; none without a chain.
+    ///
+    /// # Errors
+    /// [`crate::Error::Chain`] with the first contradiction, where the policy is to refuse it.
+    pub fn nesting_violations(&self, table: &FeatureTable) -> Result<Vec<Violation>> {
+        let Some(chain) = self.chain() else { return Ok(Vec::new()) };
+        let columns = chain.labels().into_iter();
+        let found = columns.filter_map(|name| Some((name.to_owned(), table.label_of(name)?)));
+        let mut check = NestingCheck::new(chain);
+        check.add::<f32>(&found.collect())?;
+        Ok(check.finish()?)
+    }
+
+    /// The label of each measure on a table's rows; a label that the table does not have is NaN.
+    ///
+    /// # Errors
+    /// [`crate::Error::Chain`] if the chain cannot read the labels.
+    pub fn labels_of(&self, table: &FeatureTable) -> Result<Labels> {
+        let column = |name: &str| {
+            let found = table.label_of(name).map(<[f32]>::to_vec);
+            found.unwrap_or_else(|| vec![f32::NAN; table.n_rows()])
+        };
+        let mut labels: Labels =
+            self.spec().tasks.iter().map(|t| (t.name.clone(), column(&t.name))).collect();
+        let Some(chain) = self.chain() else { return Ok(labels) };
+        let columns: Labels =
+            chain.labels().into_iter().map(|name| (name.to_owned(), column(name))).collect();
+        let views =
+            columns.iter().map(|(name, values)| (name.clone(), values.as_slice())).collect();
+        let targets = chain.targets::<f32>(&views)?;
+        for c in chain.conditionals() {
+            let Some(event) = targets.get(c.event()) else { continue };
+            let given = targets.get(c.given());
+            let in_space = |row: usize| given.is_none_or(|given| given[row] == 1.0);
+            let label = |(row, &y): (usize, &f32)| if in_space(row) { y } else { f32::NAN };
+            labels.insert(c.name().to_owned(), event.iter().enumerate().map(label).collect());
+        }
+        labels.extend(targets);
+        Ok(labels)
+    }
+}
