@@ -1,0 +1,153 @@
+//! Workload W1: a training step of a ranking model of ordinary size.
+//!
+//! 30 categorical features of dimension 16 (27,000 users, 7,500 videos, 28 columns of 10 to 1,000
+//! ids, log-spaced; Zipf 1.05), three tasks, batch 1,024, every stack \[128, 64\] in the tutorial
+//! preset, dropout 0.1, Adam(1e-3, ε̂ 1e-7), lazy on tables. `peers/w1.py` is its twin in PyTorch.
+
+use std::sync::Arc;
+
+use mtl_arch::{ArchitectureConfig, Inputs, architecture};
+use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
+use mtl_nn::{Batch, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Step, Var};
+
+use crate::{Zipf, uniform};
+
+/// Columns of each embedding.
+pub const DIM: usize = 16;
+/// Rows of a batch.
+pub const ROWS: usize = 1_024;
+/// Batches that the steps go round.
+pub const N_BATCHES: usize = 16;
+
+/// The tasks and the shares of their positives.
+const TASKS: [(&str, f64); 3] = [("click", 0.3), ("like", 0.1), ("buy", 0.02)];
+
+/// The models that are measured: name, architecture, experts of MMoE.
+const MODELS: [(&str, &str, usize); 5] = [
+    ("shared_bottom", "shared_bottom", 4),
+    ("mmoe", "mmoe", 4),
+    ("mmoe_16", "mmoe", 16),
+    ("mmoe_64", "mmoe", 64),
+    ("ple_2", "ple", 4),
+];
+
+/// The names that [`W1::new`] knows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODELS.iter().map(|model| model.0)
+}
+
+/// A model with its data and everything a step needs.
+#[derive(Debug)]
+pub struct W1 {
+    step: Step<f32>,
+    params: Params<f32>,
+    optimiser: Optimiser<f32>,
+    batches: Vec<Batch<f32>>,
+}
+
+impl W1 {
+    /// The model of that name, one of [`names`].
+    ///
+    /// # Errors
+    /// Those of the architecture: an unknown name is one.
+    pub fn new(name: &str) -> mtl_arch::Result<Self> {
+        let graph = Arc::new(graph(name)?);
+        Ok(Self {
+            batches: (0..N_BATCHES).map(|i| batch(&graph, i)).collect(),
+            params: Params::init(graph.layout(), 1),
+            optimiser: Optimiser::new(OptimiserConfig::default(), graph.layout())?,
+            step: Step::new(graph)?,
+        })
+    }
+
+    /// One training step on the next batch; the sum of the tasks' losses.
+    ///
+    /// # Errors
+    /// [`mtl_nn::Error::LossNotFinite`] and its like.
+    pub fn step(&mut self) -> mtl_nn::Result<f64> {
+        let batch = &self.batches[self.optimiser.steps() as usize % N_BATCHES];
+        let weights = [1.0; TASKS.len()];
+        let report = self.step.run(&mut self.params, &mut self.optimiser, batch, &weights, 1)?;
+        Ok(report.losses.iter().sum())
+    }
+
+    /// Trained numbers, tables included.
+    pub fn n_parameters(&self) -> usize {
+        self.params.layout().n_values()
+    }
+}
+
+/// Ids of each column.
+fn cardinalities() -> Vec<usize> {
+    let spaced = (0..28).map(|i| (10.0 * 100f64.powf(f64::from(i) / 27.0)).round() as usize);
+    [27_000, 7_500].into_iter().chain(spaced).collect()
+}
+
+fn graph(name: &str) -> mtl_arch::Result<Graph<f32>> {
+    let mut b = GraphBuilder::new();
+    let x = input(&mut b)?;
+    // A name that is not ours goes on to `architecture`, which says what it is not.
+    let known = MODELS.iter().find(|model| model.0 == name);
+    let (name, experts) = known.map_or((name, 4), |model| (model.1, model.2));
+    let config = ArchitectureConfig { experts: Some(experts), ..ArchitectureConfig::default() };
+    let architecture = architecture(name, &config, &TASKS.map(|task| task.0))?;
+    for (task, z) in architecture.build(&mut b, &Inputs::Shared(x))?.logits {
+        let label = b.values(&task, 1)?;
+        let loss = b.push(&format!("loss.{task}"), RowLoss::new(Bce, z, label, None))?;
+        b.loss(&task, loss)?;
+    }
+    Ok(b.finish())
+}
+
+/// x, rows × 480.
+fn input(b: &mut GraphBuilder<f32>) -> mtl_nn::Result<Var> {
+    let mut parts = Vec::new();
+    for (i, n) in cardinalities().into_iter().enumerate() {
+        let slot = b.ids(&format!("feature_{i}"));
+        let path = format!("embedding.feature_{i}.table");
+        let table = b.table(path, n, DIM, Init::Uniform(0.05))?;
+        parts.push(Part::Lookup { slot, table, dim: DIM });
+    }
+    b.push("x", Embed::new(parts))
+}
+
+fn batch(graph: &Graph<f32>, i: usize) -> Batch<f32> {
+    let mut batch = Batch::for_graph(graph);
+    batch.rows = ROWS;
+    let rows = i * ROWS..(i + 1) * ROWS;
+    for (key, (n, ids)) in cardinalities().into_iter().zip(&mut batch.ids).enumerate() {
+        let zipf = Zipf::new(n, 1.05, key as u64);
+        ids.extend(rows.clone().map(|r| zipf.draw(r)));
+    }
+    for (slot, labels) in graph.value_slots().iter().zip(&mut batch.values) {
+        let task = TASKS.iter().position(|task| task.0 == slot.name).unwrap_or_default();
+        let label = |r| f32::from(uniform(100 + task as u64, r) < TASKS[task].1);
+        labels.extend(rows.clone().map(label));
+    }
+    batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_have_the_parameters_counted_by_hand_and_train() -> mtl_arch::Result<()> {
+        let tables = DIM * cardinalities().iter().sum::<usize>();
+        for (name, dense) in [("shared_bottom", 119_747), ("mmoe", 539_459), ("ple_2", 1_591_747)] {
+            let mut model = W1::new(name)?;
+            assert_eq!(model.n_parameters(), tables + dense, "{name}");
+            // Three tasks of unknown labels start near ln 2 each.
+            let first = model.step()?;
+            assert!((first - 3.0 * 2f64.ln()).abs() < 0.1, "{name}: {first}");
+            let last = (0..2).map(|_| model.step()).last().expect("two steps")?;
+            assert!(last < first, "{name}: {first} → {last}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_an_error() {
+        assert!(W1::new("mmoe_5").is_err());
+    }
+}
