@@ -97,16 +97,19 @@ impl<S: Scalar> Op<S> for Mix {
                     let e = pass.input(expert);
                     let (mut h, _) = pass.output();
                     let mut h = h.columns(blend.start, blend.n_cols);
-                    vectorise(|| {
-                        for r in block.clone() {
-                            let g = gates.row(r)[blend.gate + k];
-                            if k == 0 {
-                                scale(h.row(r), g, e.row(r));
-                            } else {
-                                axpy(h.row(r), g, e.row(r));
+                    vectorise(
+                        #[inline(always)]
+                        || {
+                            for r in block.clone() {
+                                let g = gates.row(r)[blend.gate + k];
+                                if k == 0 {
+                                    scale(h.row(r), g, e.row(r));
+                                } else {
+                                    axpy(h.row(r), g, e.row(r));
+                                }
                             }
-                        }
-                    });
+                        },
+                    );
                 }
             }
         }
@@ -118,20 +121,23 @@ impl<S: Scalar> Op<S> for Mix {
         let dh = dh.as_mat();
         for (expert, uses) in self.uses.iter().enumerate() {
             let Some(mut de) = pass.input_gradient(expert) else { continue };
-            vectorise(|| {
-                for r in 0..rows {
-                    for (i, &(blend, column)) in uses.iter().enumerate() {
-                        let blend = &self.blends[blend];
-                        let dh = &dh.row(r)[blend.start..blend.start + blend.n_cols];
-                        let g = gates.row(r)[column];
-                        if i == 0 && !de.add {
-                            scale(de.to.row(r), g, dh);
-                        } else {
-                            axpy(de.to.row(r), g, dh);
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..rows {
+                        for (i, &(blend, column)) in uses.iter().enumerate() {
+                            let blend = &self.blends[blend];
+                            let dh = &dh.row(r)[blend.start..blend.start + blend.n_cols];
+                            let g = gates.row(r)[column];
+                            if i == 0 && !de.add {
+                                scale(de.to.row(r), g, dh);
+                            } else {
+                                axpy(de.to.row(r), g, dh);
+                            }
                         }
                     }
-                }
-            });
+                },
+            );
         }
         for first in (0..rows).step_by(BLOCK) {
             let block = first..rows.min(first + BLOCK);
@@ -139,14 +145,17 @@ impl<S: Scalar> Op<S> for Mix {
                 for (k, &expert) in blend.experts.iter().enumerate() {
                     let e = pass.input(expert);
                     let Some(mut dg) = pass.input_gradient(last) else { return };
-                    vectorise(|| {
-                        for r in block.clone() {
-                            let dh = &dh.row(r)[blend.start..blend.start + blend.n_cols];
-                            let value = dot(dh, e.row(r));
-                            let to = &mut dg.to.row(r)[blend.gate + k];
-                            *to = if dg.add { *to + value } else { value };
-                        }
-                    });
+                    vectorise(
+                        #[inline(always)]
+                        || {
+                            for r in block.clone() {
+                                let dh = &dh.row(r)[blend.start..blend.start + blend.n_cols];
+                                let value = dot(dh, e.row(r));
+                                let to = &mut dg.to.row(r)[blend.gate + k];
+                                *to = if dg.add { *to + value } else { value };
+                            }
+                        },
+                    );
                 }
             }
         }
