@@ -1,7 +1,7 @@
 //! `Mix`: experts weighted by gates.
 
 use mtl_nn::kernel::{axpy, dot, scale, vectorise};
-use mtl_nn::{Backprop, Forward, Op, Scalar, Var};
+use mtl_nn::{Backprop, Forward, Op, OpPart, Scalar, Var};
 
 /// Rows computed for one expert before the next: their outputs stay in the first-level cache.
 const BLOCK: usize = 16;
@@ -85,6 +85,19 @@ impl<S: Scalar> Op<S> for Mix {
 
     fn inputs(&self) -> &[Var] {
         &self.inputs
+    }
+
+    fn parts(&self) -> Vec<OpPart> {
+        let last = self.inputs.len() - 1;
+        let part = |blend: &Placed| {
+            let gates = blend.gate..blend.gate + blend.experts.len();
+            let mut inputs: Vec<_> =
+                blend.experts.iter().map(|&e| (e, 0..self.inputs[e].n_cols())).collect();
+            inputs.push((last, gates));
+            let columns = blend.start..blend.start + blend.n_cols;
+            OpPart { columns, inputs, ..OpPart::default() }
+        };
+        self.blends.iter().map(part).collect()
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {

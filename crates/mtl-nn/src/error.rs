@@ -88,6 +88,9 @@ pub enum Error {
         /// One past the last row of that shard.
         end_row: usize,
     },
+    /// The weighting of the losses failed; nothing was updated.
+    #[error("weighting: {0}")]
+    Weighting(Box<dyn std::error::Error + Send + Sync>),
     /// A gradient became NaN or infinite; nothing was updated.
     #[error("step {step}: the gradient of `{parameter}` is not finite; no parameter was updated")]
     GradientNotFinite {

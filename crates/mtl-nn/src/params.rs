@@ -6,6 +6,7 @@
 //! product, while each keeps a path and a shape of its own.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
@@ -150,6 +151,29 @@ impl Layout {
     /// Number of trainable values, those of tables included.
     pub fn n_values(&self) -> usize {
         self.n_trainable + self.tables.iter().map(|t| t.rows * t.dim).sum::<usize>()
+    }
+
+    /// The runs of the flat vector of trainable values that some parameters fill, merged, in order.
+    pub(crate) fn runs<'a>(
+        &self,
+        params: impl Iterator<Item = &'a ParamSpec>,
+    ) -> Vec<Range<usize>> {
+        let rows = params.flat_map(|spec| {
+            (0..spec.rows).map(|r| {
+                let start = spec.offset + r * spec.stride;
+                start..start + spec.cols
+            })
+        });
+        let mut rows: Vec<Range<usize>> = rows.collect();
+        rows.sort_by_key(|run| run.start);
+        let mut merged: Vec<Range<usize>> = Vec::new();
+        for run in rows {
+            match merged.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => merged.push(run),
+            }
+        }
+        merged
     }
 
     /// Adds `rows`-row parameters stored side by side in one matrix.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::op::Put;
+use crate::reach::Reach;
 use crate::{Graph, IdSlot, Lookup, Mode, NodeId, ParamId, Scalar, TableId, ValueSlot};
 
 /// One action of a schedule. A phase ends after a gather; the sums it wrote are added over all
@@ -18,6 +19,7 @@ pub(crate) enum Item {
 /// The nodes to run for some targets, in order.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    targets: Vec<NodeId>,
     nodes: Vec<NodeId>,
     phases: Vec<Vec<Item>>,
     value_slots: Vec<ValueSlot>,
@@ -38,6 +40,7 @@ impl Plan {
             }
         }
         let mut plan = Self {
+            targets: targets.to_vec(),
             nodes: Vec::new(),
             phases: vec![Vec::new()],
             value_slots: Vec::new(),
@@ -62,6 +65,11 @@ impl Plan {
     pub fn outputs<S: Scalar>(graph: &Graph<S>) -> Self {
         let targets: Vec<_> = graph.outputs().iter().map(|(_, var)| var.node).collect();
         Self::new(graph, &targets, false)
+    }
+
+    /// The nodes that the plan was made for.
+    pub fn targets(&self) -> &[NodeId] {
+        &self.targets
     }
 
     /// The nodes that run, in order.
@@ -184,7 +192,7 @@ pub struct Backward {
 impl Backward {
     /// The schedule that turns gradients of `roots` into those of `wanted`.
     pub fn new<S: Scalar>(graph: &Graph<S>, roots: &[NodeId], wanted: &Wanted) -> Self {
-        let mut state = Scheduling::new(graph, wanted);
+        let mut state = Scheduling::new(graph, roots, wanted);
         for root in roots {
             let node = root.index();
             state.written[node] = vec![true; graph.nodes()[node].n_cols()];
@@ -244,6 +252,7 @@ impl Backward {
 
 struct Scheduling<'g, S> {
     graph: &'g Graph<S>,
+    reach: Reach,
     wanted: &'g Wanted,
     needed: Vec<bool>,
     written: Vec<Vec<bool>>,
@@ -253,7 +262,7 @@ struct Scheduling<'g, S> {
 }
 
 impl<'g, S: Scalar> Scheduling<'g, S> {
-    fn new(graph: &'g Graph<S>, wanted: &'g Wanted) -> Self {
+    fn new(graph: &'g Graph<S>, roots: &[NodeId], wanted: &'g Wanted) -> Self {
         let mut needed = wanted.nodes.clone();
         for (i, node) in graph.nodes().iter().enumerate() {
             needed[i] |= node.op().params().iter().any(|p| wanted.params[p.index()])
@@ -263,6 +272,7 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
         let n = graph.nodes().len();
         Self {
             graph,
+            reach: Reach::walk(graph, roots, |_, _| true),
             wanted,
             needed,
             written: vec![Vec::new(); n],
@@ -277,9 +287,19 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
         let mut fills = Vec::new();
         let width = self.written[node.index()].len();
         self.fill(node, 0..width, &mut fills);
-        let inputs = (op.inputs().iter())
-            .map(|var| {
-                if !self.needed[var.node.index()] {
+        // A part that no root depends on has a gradient of 0: neither its parameters nor its
+        // inputs are written.
+        let parts = op.parts();
+        let live = parts.iter().filter(|part| self.reach.any(node, part.columns.clone()));
+        let (mut live_inputs, mut live_params) =
+            (vec![false; op.inputs().len()], vec![false; op.params().len()]);
+        for part in live {
+            part.inputs.iter().for_each(|(i, _)| live_inputs[*i] = true);
+            part.params.iter().for_each(|&p| live_params[p] = true);
+        }
+        let inputs = (op.inputs().iter().zip(live_inputs))
+            .map(|(var, live)| {
+                if !live || !self.needed[var.node.index()] {
                     return None;
                 }
                 let n_cols = self.graph.nodes()[var.node.index()].n_cols();
@@ -295,12 +315,13 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
                 Some(Put::Add)
             })
             .collect();
-        let params = (op.params().iter())
-            .map(|param| {
+        let params = (op.params().iter().zip(live_params))
+            .map(|(param, live)| {
+                let wanted = live && self.wanted.params[param.index()];
                 let written = &mut self.param_written[param.index()];
                 let put = if *written { Put::Add } else { Put::Set };
-                *written |= self.wanted.params[param.index()];
-                self.wanted.params[param.index()].then_some(put)
+                *written |= wanted;
+                wanted.then_some(put)
             })
             .collect();
         if !op.lookups().is_empty() {

@@ -62,6 +62,15 @@ impl<S: Scalar> SparseGradient<S> {
         }
     }
 
+    /// Writes `factor` times this gradient over another's.
+    pub(crate) fn scaled_into(&self, factor: S, out: &mut Self) {
+        out.reset(self.ids.len());
+        for (&id, row) in self.ids.iter().zip(self.rows.chunks_exact(self.dim.max(1))) {
+            out.add(id, row);
+        }
+        out.rows.iter_mut().for_each(|value| *value *= factor);
+    }
+
     /// The position of an id among [`SparseGradient::ids`].
     pub fn find(&self, id: u32) -> Option<usize> {
         let mask = self.index.len().checked_sub(1)?;

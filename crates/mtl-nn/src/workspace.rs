@@ -35,13 +35,15 @@ pub struct Pass<'a, S> {
 pub(crate) type Statistics = Vec<Vec<f64>>;
 
 impl<S: Scalar> Workspace<S> {
-    /// Buffers for `capacity` rows: values for the nodes of `plan`, gradients for `backward`.
-    pub fn new(
+    /// Buffers for `capacity` rows: values for the nodes of `plan`, gradients for the
+    /// schedules `backward` (an option or a list of them).
+    pub fn new<'b>(
         graph: &Graph<S>,
         plan: &Plan,
-        backward: Option<&Backward>,
+        backward: impl IntoIterator<Item = &'b Backward>,
         capacity: usize,
     ) -> Self {
+        let schedules: Vec<&Backward> = backward.into_iter().collect();
         let n = graph.nodes().len();
         let mut workspace = Self {
             capacity,
@@ -55,7 +57,7 @@ impl<S: Scalar> Workspace<S> {
             let (i, node) = (id.index(), &graph.nodes()[id.index()]);
             workspace.values[i] = vec![S::zero(); capacity * node.n_cols()];
             workspace.saved[i] = vec![S::zero(); capacity * node.op().n_saved()];
-            if backward.is_some_and(|b| b.reaches(i)) {
+            if schedules.iter().any(|b| b.reaches(i)) {
                 workspace.gradients[i] = vec![S::zero(); capacity * node.n_cols()];
             }
         }

@@ -10,6 +10,7 @@
 mod pass;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 pub(crate) use pass::Put;
 pub use pass::{Backprop, Forward, RowGradients, Sink};
@@ -91,6 +92,19 @@ pub enum Mode {
     Predict,
 }
 
+/// Some output columns of an op and what they depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpPart {
+    /// The output columns.
+    pub columns: Range<usize>,
+    /// Positions in [`Op::inputs`], with the columns of each that are read.
+    pub inputs: Vec<(usize, Range<usize>)>,
+    /// Positions in [`Op::params`].
+    pub params: Vec<usize>,
+    /// Positions in [`Op::lookups`].
+    pub lookups: Vec<usize>,
+}
+
 /// A differentiable function of earlier nodes, parameters and the batch.
 ///
 /// All values of a pass have the same number of rows, and rows do not meet, save in ops that
@@ -127,6 +141,17 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
     /// Values a row that the op keeps between its forward and its backward pass.
     fn n_saved(&self) -> usize {
         0
+    }
+
+    /// The parts that have nothing to do with each other, covering all columns: one, unless the
+    /// op computes several layers side by side. What a loss reaches is derived from them.
+    fn parts(&self) -> Vec<OpPart> {
+        vec![OpPart {
+            columns: 0..self.n_cols(),
+            inputs: self.inputs().iter().map(|v| 0..v.n_cols()).enumerate().collect(),
+            params: (0..self.params().len()).collect(),
+            lookups: (0..self.lookups().len()).collect(),
+        }]
     }
 
     /// Computes the output: every value of it.

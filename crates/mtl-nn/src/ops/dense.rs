@@ -2,7 +2,7 @@
 
 use crate::kernel::{Draws, Transpose, add, hash, product, vectorise};
 use crate::layers::{Activation, Dropout};
-use crate::{Backprop, Forward, Layout, MatMut, Mode, Op, ParamId, Scalar, Var};
+use crate::{Backprop, Forward, Layout, MatMut, Mode, Op, OpPart, ParamId, Scalar, Var};
 
 /// One dense layer of a [`Dense`] op: y = dropout(act(x·W + b)).
 #[derive(Clone, Debug)]
@@ -174,6 +174,21 @@ impl<S: Scalar> Op<S> for Dense {
 
     fn params(&self) -> &[ParamId] {
         &self.params
+    }
+
+    fn parts(&self) -> Vec<OpPart> {
+        let mut parts = Vec::with_capacity(self.units.len());
+        for product in &self.products {
+            for unit in &self.units[product.first..product.first + product.n_units] {
+                parts.push(OpPart {
+                    columns: unit.start..unit.start + unit.n_out,
+                    inputs: vec![(product.input, 0..self.inputs[product.input].n_cols())],
+                    params: std::iter::once(unit.weight).chain(unit.bias).collect(),
+                    lookups: Vec::new(),
+                });
+            }
+        }
+        parts
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {

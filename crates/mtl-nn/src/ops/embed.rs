@@ -1,7 +1,7 @@
 //! `Embed`: the input layer — embedding rows and plain values, concatenated.
 
 use crate::op::{Lookup, RowGradients};
-use crate::{Backprop, Forward, IdSlot, Op, Scalar, SparseGradient, TableId, ValueSlot};
+use crate::{Backprop, Forward, IdSlot, Op, OpPart, Scalar, SparseGradient, TableId, ValueSlot};
 
 /// One part of the concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,23 @@ impl<S: Scalar> Op<S> for Embed {
 
     fn lookups(&self) -> &[Lookup] {
         &self.lookups
+    }
+
+    fn parts(&self) -> Vec<OpPart> {
+        let (mut start, mut lookup) = (0, 0);
+        let part = |part: &Part| {
+            let columns = start..start + part.n_cols();
+            start = columns.end;
+            let lookups = match part {
+                Part::Lookup { .. } => {
+                    lookup += 1;
+                    vec![lookup - 1]
+                }
+                Part::Values { .. } => Vec::new(),
+            };
+            OpPart { columns, lookups, ..OpPart::default() }
+        };
+        self.parts.iter().map(part).collect()
     }
 
     fn value_slots(&self) -> &[ValueSlot] {

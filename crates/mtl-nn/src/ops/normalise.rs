@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Mask;
 use crate::kernel::vectorise;
 use crate::layers::{Activation, Dropout};
-use crate::{Backprop, Forward, Mat, Op, ParamId, Params, Scalar, Sink, Var};
+use crate::{Backprop, Forward, Mat, Op, OpPart, ParamId, Params, Scalar, Sink, Var};
 
 /// The parameters of one normalised layer.
 #[derive(Clone, Debug)]
@@ -143,6 +143,20 @@ impl<S: Scalar> Op<S> for Normalise {
 
     fn params(&self) -> &[ParamId] {
         &self.params
+    }
+
+    fn parts(&self) -> Vec<OpPart> {
+        let part = |(u, unit): (usize, &Piece)| {
+            let columns = unit.start..unit.start + unit.n;
+            let inputs = vec![(0, columns.clone())];
+            OpPart {
+                columns,
+                inputs,
+                params: (u * EACH..(u + 1) * EACH).collect(),
+                lookups: vec![],
+            }
+        };
+        self.units.iter().enumerate().map(part).collect()
     }
 
     fn n_statistics(&self) -> usize {

@@ -1,6 +1,6 @@
 //! `Softmax`: gates.
 
-use crate::{Backprop, Forward, Op, Scalar, Var};
+use crate::{Backprop, Forward, Op, OpPart, Scalar, Var};
 
 /// g_k = e^{z_k} / Σ_j e^{z_j} over each segment of the columns; rows × the input's columns.
 ///
@@ -39,6 +39,16 @@ impl<S: Scalar> Op<S> for Softmax {
 
     fn inputs(&self) -> &[Var] {
         &self.input
+    }
+
+    fn parts(&self) -> Vec<OpPart> {
+        let mut start = 0;
+        let part = |&n: &usize| {
+            let columns = start..start + n;
+            start += n;
+            OpPart { inputs: vec![(0, columns.clone())], columns, ..OpPart::default() }
+        };
+        self.segments.iter().map(part).collect()
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {

@@ -131,7 +131,7 @@ impl<S: Scalar> Optimiser<S> {
             steps: 0,
             dense: config.dense.state(layout.n_trainable(), 1),
             tables: tables.map(|t| rule.state(t.rows, t.dim)).collect(),
-            weights: weight_ranges(layout),
+            weights: layout.runs(layout.params().iter().filter(|p| p.role == Role::Weight)),
             zero: vec![S::zero(); layout.tables().iter().map(|t| t.dim).max().unwrap_or(0)],
         })
     }
@@ -217,25 +217,4 @@ impl<S: Scalar> Optimiser<S> {
             },
         );
     }
-}
-
-/// The runs of the flat vector that hold weights, merged.
-fn weight_ranges(layout: &Layout) -> Vec<Range<usize>> {
-    let mut rows: Vec<Range<usize>> = Vec::new();
-    let weights = layout.params().iter().filter(|p| p.role == Role::Weight);
-    for spec in weights {
-        rows.extend((0..spec.rows).map(|r| {
-            let start = spec.offset + r * spec.stride;
-            start..start + spec.cols
-        }));
-    }
-    rows.sort_by_key(|r| r.start);
-    let mut merged: Vec<Range<usize>> = Vec::new();
-    for range in rows {
-        match merged.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => merged.push(range),
-        }
-    }
-    merged
 }

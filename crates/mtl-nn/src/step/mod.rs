@@ -4,8 +4,10 @@
 //! each shard has a gradient buffer of its own, and the buffers are added in shard order. So the
 //! trained model is the same, bit for bit, for any number of threads.
 
+mod per_loss;
 mod reduce;
 mod shards;
+mod weighed;
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +17,11 @@ use crate::{
     Backward, Batch, Error, Graph, Mat, Mode, NodeId, Optimiser, Params, Plan, Result, Scalar,
     SparseGradient, TableId, Wanted, Workspace,
 };
-use shards::{Shard, statistics};
+use per_loss::PerLoss;
+use shards::{Passes, Shard, statistics};
+
+pub use per_loss::Shared;
+pub use weighed::{LossWeights, Seen, Weigh};
 
 /// Rows of a shard: activations of a shard stay in a second-level cache, and a batch of 1,024
 /// still feeds four workers. `docs/decisions.md` has the measurement.
@@ -27,6 +33,8 @@ pub struct Step<S> {
     graph: Arc<Graph<S>>,
     plan: Plan,
     backward: Backward,
+    /// Each loss by itself, where a weighting needs their gradients.
+    per_loss: Option<PerLoss<S>>,
     shard_rows: usize,
     /// Whether values must outlive the shard's pass, as they do where there is a barrier.
     keeps_values: bool,
@@ -41,6 +49,9 @@ pub struct Step<S> {
     losses: Vec<f64>,
     total_weights: Vec<f64>,
     seeds: Vec<S>,
+    scaled_losses: Vec<f64>,
+    present: Vec<bool>,
+    loss_weights: LossWeights,
 }
 
 /// The losses of one step.
@@ -98,6 +109,10 @@ impl<S: Scalar> Step<S> {
             shards: Vec::new(),
             workspaces: Vec::new(),
             shard_rows,
+            per_loss: None,
+            scaled_losses: Vec::new(),
+            present: Vec::new(),
+            loss_weights: LossWeights::default(),
             plan,
             backward,
             graph,
@@ -127,6 +142,23 @@ impl<S: Scalar> Step<S> {
         seed: u64,
     ) -> Result<StepReport<'_>> {
         let norm = self.gradients(params, optimiser, batch, weights, seed)?;
+        self.update(params, optimiser, batch, norm);
+        Ok(self.report(norm))
+    }
+
+    fn report(&self, gradient_norm: f64) -> StepReport<'_> {
+        let (losses, total_weights) = (&self.losses, &self.total_weights);
+        StepReport { losses, total_weights, gradient_norm }
+    }
+
+    /// The optimiser's step, and the running statistics.
+    fn update(
+        &self,
+        params: &mut Params<S>,
+        optimiser: &mut Optimiser<S>,
+        batch: &Batch<S>,
+        norm: f64,
+    ) {
         optimiser.step(params, &self.gradient, &self.sparse, optimiser.clip_factor(norm));
         for node in self.plan.nodes() {
             let op = self.graph.nodes()[node.index()].op();
@@ -135,8 +167,6 @@ impl<S: Scalar> Step<S> {
                 op.update_state(&self.statistics[0][node.index()], batch.rows, params);
             }
         }
-        let (losses, total_weights) = (&self.losses, &self.total_weights);
-        Ok(StepReport { losses, total_weights, gradient_norm: norm })
     }
 
     /// The gradients of one step without the update; they can be read from
@@ -158,9 +188,14 @@ impl<S: Scalar> Step<S> {
         let step = optimiser.steps() + 1;
         self.seed(batch, weights);
         let n = self.prepare(batch.rows);
-        self.run_shards(params, batch, Mode::Train { seed, step }, n, None);
+        self.run_shards(params, batch, Mode::Train { seed, step }, n, Passes::Both);
         self.collect_losses(n, step)?;
         self.reduce(params, optimiser, batch, n);
+        self.norm(step)
+    }
+
+    /// The norm of the reduced gradient.
+    fn norm(&self, step: u64) -> Result<f64> {
         let squares: f64 = self.chunk_norms.iter().chain(&self.table_norms).sum();
         if squares.is_finite() { Ok(squares.sqrt()) } else { Err(self.blame(step)) }
     }
@@ -184,7 +219,7 @@ impl<S: Scalar> Step<S> {
         seeds: &[Vec<S>],
     ) {
         let n = self.prepare(batch.rows);
-        self.run_shards(params, batch, mode, n, Some(seeds));
+        self.run_shards(params, batch, mode, n, Passes::Seeded(seeds));
     }
 
     /// The reduction alone, after [`Step::run_seeded`].

@@ -26,9 +26,9 @@ impl<S: Scalar> Step<S> {
             crate::kernel::vectorise(
                 #[inline(always)]
                 || {
-                    out.copy_from_slice(&shards[0].gradient[span.clone()]);
+                    out.copy_from_slice(&shards[0].main.flat[span.clone()]);
                     for shard in &shards[1..] {
-                        crate::kernel::add(out, &shard.gradient[span.clone()]);
+                        crate::kernel::add(out, &shard.main.flat[span.clone()]);
                     }
                 },
             );
@@ -42,7 +42,7 @@ impl<S: Scalar> Step<S> {
             if backward.tables().binary_search(&table).is_err() {
                 return;
             }
-            scatter(graph, backward, table, shards, batch, sparse);
+            scatter(graph, backward, table, shards, None, batch, sparse);
             optimiser.add_table_l2(params.table(table), sparse);
             *norm = squares(sparse.rows());
         });
@@ -68,11 +68,12 @@ impl<S: Scalar> Step<S> {
 }
 
 /// Sums the gradient rows of one table over all shards, in shard order.
-fn scatter<S: Scalar>(
+pub(super) fn scatter<S: Scalar>(
     graph: &Graph<S>,
     backward: &Backward,
     table: TableId,
     shards: &[Shard<S>],
+    loss: Option<usize>,
     batch: &Batch<S>,
     sparse: &mut SparseGradient<S>,
 ) {
@@ -80,7 +81,7 @@ fn scatter<S: Scalar>(
     let reads = |op: &dyn crate::Op<S>| op.lookups().iter().filter(|l| l.table == table).count();
     sparse.reset(ops().map(|(_, op)| reads(op)).sum::<usize>() * batch.rows);
     for shard in shards {
-        for ((node, op), buffer) in ops().zip(&shard.lookups) {
+        for ((node, op), buffer) in ops().zip(&shard.gradients(loss).lookups) {
             let width = graph.widths()[node.index()];
             let gradient = Mat::new(buffer, shard.rows, width, width);
             let rows = RowGradients { batch, first_row: shard.first_row, gradient };
@@ -90,7 +91,7 @@ fn scatter<S: Scalar>(
 }
 
 /// Σ x², in f64.
-fn squares<S: Scalar>(values: &[S]) -> f64 {
+pub(super) fn squares<S: Scalar>(values: &[S]) -> f64 {
     const LANES: usize = 8;
     crate::kernel::vectorise(
         #[inline(always)]
