@@ -43,6 +43,9 @@ pub(crate) struct CompareArgs {
     /// The models, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub(crate) models: Option<Vec<String>>,
+    /// Loss weightings to cross the models with, separated by commas (see docs/weighting.md)
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub(crate) weightings: Option<Vec<String>>,
     /// Number of seeds: 1 to N
     #[arg(long, value_name = "N")]
     pub(crate) seeds: Option<u64>,

@@ -29,6 +29,11 @@ impl ParamId {
 }
 
 impl TableId {
+    /// The first table of a layout.
+    pub const fn first() -> Self {
+        Self(0)
+    }
+
     /// Position in [`Layout::tables`].
     pub const fn index(self) -> usize {
         self.0 as usize

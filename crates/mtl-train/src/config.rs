@@ -9,7 +9,7 @@ use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, parse_table};
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Monitor, Result};
+use crate::{Error, LossConfig, Monitor, Result};
 
 /// The `[train]` table.
 ///
@@ -43,6 +43,9 @@ pub struct TrainConfig {
     /// Epochs without improvement before training stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    /// How losses are weighted; a table of its own, `[loss]`.
+    #[serde(skip)]
+    pub loss: LossConfig,
 }
 
 impl Default for TrainConfig {
@@ -55,6 +58,7 @@ impl Default for TrainConfig {
             seed: 1,
             monitor: None,
             patience: None,
+            loss: LossConfig::default(),
         }
     }
 }
@@ -101,7 +105,7 @@ impl TrainConfig {
     }
 }
 
-/// A whole configuration: `[data] [[feature]] [[task]] [model] [chain] [train]`.
+/// A whole configuration: `[data] [[feature]] [[task]] [model] [chain] [loss] [train]`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// Where rows come from.
@@ -130,6 +134,8 @@ struct Tables {
     #[serde(default)]
     model: toml::Table,
     chain: Option<toml::Table>,
+    #[serde(default)]
+    loss: toml::Table,
     #[serde(default)]
     train: toml::Table,
 }
@@ -177,7 +183,10 @@ impl RunConfig {
             tasks: each::<TaskConfig>(tables.task, "task")?,
             model: ModelTable::parse(tables.model)?,
             chain: tables.chain.map(|table| parse_table(table, "chain")).transpose()?,
-            train: parse_table(tables.train, "train")?,
+            train: TrainConfig {
+                loss: LossConfig::parse(tables.loss)?,
+                ..parse_table(tables.train, "train")?
+            },
         };
         // Tasks and chain are the same for every model.
         config.train.check(&config.model_spec("towers")?.measures()?)?;

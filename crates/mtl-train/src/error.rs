@@ -32,6 +32,9 @@ pub enum Error {
     /// The model does not fit.
     #[error(transparent)]
     Model(#[from] mtl_model::Error),
+    /// The weighting of the losses failed.
+    #[error("[loss] {0}")]
+    Weighting(#[from] mtl_loss::Error),
     /// A step failed.
     #[error(transparent)]
     Step(#[from] mtl_nn::Error),

@@ -9,6 +9,8 @@ use mtl_model::Model;
 use mtl_nn::{Batch, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
+use crate::seen::WeightingMeans;
+use crate::weighting::Weighting;
 use crate::{Error, Monitor, Observer, Result, TrainConfig, TrainingState, evaluate};
 
 /// One epoch.
@@ -23,6 +25,13 @@ pub struct EpochRecord {
     pub monitored: Option<f64>,
     /// Mean norm of the gradient.
     pub gradient_norm: f64,
+    /// Mean weight of each loss, by name, where a weighting gives them.
+    pub weights: Vec<(String, f64)>,
+    /// Mean norm of each loss's gradient over the shared parameters, where it is taken.
+    pub loss_gradient_norms: Vec<(String, f64)>,
+    /// Mean cosine between the gradients of two losses over the shared parameters, where they are
+    /// taken: below 0 the losses conflict.
+    pub cosines: Vec<(String, String, f64)>,
     /// Wall time of its training steps, in seconds.
     pub seconds: f64,
 }
@@ -123,6 +132,7 @@ struct Run<'t> {
     step: Step<f32>,
     optimiser: Optimiser<f32>,
     weights: Vec<f64>,
+    weighting: Option<Weighting>,
     monitor: Monitor,
     history: History,
     /// The best epoch's weights, if it is not the last one.
@@ -154,13 +164,18 @@ impl<'t> Run<'t> {
             optimiser = state.optimiser(config, layout)?;
             best = state.best(layout)?;
         }
+        let mut weighting = Weighting::new(&config.loss, model, train, config.optimiser().dense)?;
+        if let (Some(weighting), Some(state)) = (&mut weighting, resume) {
+            state.restore_weighting(weighting)?;
+        }
         Ok(Self {
             config,
             rows: train.n_rows(),
             feed: Feed::new(&graph, train)?,
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step: Step::new(graph)?,
+            step: Weighting::step(&config.loss, weighting.as_ref(), graph)?,
+            weighting,
             optimiser,
             monitor,
             history,
@@ -179,10 +194,19 @@ impl<'t> Run<'t> {
         let shuffle = Shuffle::new(self.rows, seed, number as u64);
         let mut sums = vec![(0.0, 0u32); self.weights.len()];
         let (mut norm, mut steps) = (0.0, 0u32);
+        let mut seen = WeightingMeans::new(self.weights.len());
         for rows in shuffle.batches(self.config.batch_size) {
             self.feed.fill(rows, &mut self.batch);
             let (params, optimiser) = (&mut model.params, &mut self.optimiser);
-            let report = self.step.run(params, optimiser, &self.batch, &self.weights, seed)?;
+            let (step, batch, weights) = (&mut self.step, &self.batch, &self.weights);
+            let report = match &mut self.weighting {
+                None => step.run(params, optimiser, batch, weights, seed)?,
+                Some(weighting) => {
+                    weighting.run(step, params, optimiser, batch, (weights, seed))?;
+                    seen.add(step);
+                    step.last_report()
+                }
+            };
             let mut total = 0.0;
             for (i, sum) in sums.iter_mut().enumerate() {
                 if report.total_weights[i] > 0.0 {
@@ -194,13 +218,21 @@ impl<'t> Run<'t> {
             steps += 1;
             observer.step_done(total);
         }
+        if let Some(weighting) = &mut self.weighting {
+            weighting.end_epoch();
+        }
         let mean = |&(sum, n): &(f64, u32)| (n > 0).then(|| sum / f64::from(n));
-        let names = model.graph().losses().iter().map(|(name, _)| name.clone());
+        let names: Vec<String> =
+            model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
+        let (weights, loss_gradient_norms, cosines) = seen.finish(&names);
         Ok(EpochRecord {
             epoch: number,
-            losses: names.zip(sums.iter().map(mean)).collect(),
+            losses: names.into_iter().zip(sums.iter().map(mean)).collect(),
             monitored: None,
             gradient_norm: norm / f64::from(steps),
+            weights,
+            loss_gradient_norms,
+            cosines,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
@@ -222,7 +254,8 @@ impl<'t> Run<'t> {
 
     fn state(&self, params: &Params<f32>) -> TrainingState {
         let best = self.best.as_ref();
-        TrainingState::of(&self.history, self.config, params, best, &self.optimiser)
+        let weighting = self.weighting.as_ref().map(Weighting::state);
+        TrainingState::of(&self.history, self.config, (params, best), &self.optimiser, weighting)
     }
 }
 

@@ -9,6 +9,8 @@ mod monitor;
 mod observer;
 mod results;
 mod resume;
+mod seen;
+mod weighting;
 
 pub use compare::{Comparison, Contender, compare};
 pub use config::{RunConfig, TrainConfig};
@@ -19,3 +21,4 @@ pub use monitor::Monitor;
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, Spread};
 pub use resume::TrainingState;
+pub use weighting::{LossConfig, SharedParameters};

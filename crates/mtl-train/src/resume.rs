@@ -7,6 +7,7 @@ use mtl_nn::checkpoint::{self, SavedOptimiser, SavedParams};
 use mtl_nn::{Layout, Optimiser, Params};
 use serde::{Deserialize, Serialize};
 
+use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
 const KIND: &str = "mtl training state";
@@ -22,15 +23,16 @@ pub struct TrainingState {
     /// The best epoch's, if it is not the last one.
     best: Option<SavedParams>,
     optimiser: SavedOptimiser,
+    weighting: Option<WeightingState>,
 }
 
 impl TrainingState {
     pub(crate) fn of(
         history: &History,
         config: &TrainConfig,
-        params: &Params<f32>,
-        best: Option<&Params<f32>>,
+        (params, best): (&Params<f32>, Option<&Params<f32>>),
         optimiser: &Optimiser<f32>,
+        weighting: Option<WeightingState>,
     ) -> Self {
         Self {
             history: history.clone(),
@@ -39,6 +41,7 @@ impl TrainingState {
             params: SavedParams::of(params),
             best: best.map(SavedParams::of),
             optimiser: SavedOptimiser::of(optimiser, params.layout()),
+            weighting,
         }
     }
 
@@ -85,6 +88,16 @@ impl TrainingState {
 
     pub(crate) fn best(&self, layout: &Arc<Layout>) -> Result<Option<Params<f32>>> {
         Ok(self.best.as_ref().map(|best| best.restore(layout)).transpose()?)
+    }
+
+    pub(crate) fn restore_weighting(&self, weighting: &mut Weighting) -> Result<()> {
+        match &self.weighting {
+            Some(state) => weighting.restore(state, self.history.epochs.len() as u64),
+            None => {
+                let message = "was trained with equal weights, expected the same weighting";
+                Err(resume("the training state", message.to_owned()))
+            }
+        }
     }
 
     pub(crate) fn optimiser(

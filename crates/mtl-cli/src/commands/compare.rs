@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use mtl_arch::NAMES;
 use mtl_data::Dataset;
-use mtl_train::{Contender, Observer, Results, RunConfig, TrainConfig, compare};
+use mtl_train::{Contender, LossConfig, Observer, Results, RunConfig, TrainConfig, compare};
 
 use crate::args::CompareArgs;
 use crate::progress::Bar;
@@ -26,6 +26,9 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         (false, None) => DEFAULT_SEEDS,
     };
     let (dataset, mut contenders) = contenders(args, &names)?;
+    if let Some(weightings) = &args.weightings {
+        contenders = cross(&contenders, weightings)?;
+    }
     if args.quick {
         for contender in &mut contenders {
             contender.train = TrainConfig { epochs: 1, ..contender.train.clone() };
@@ -78,6 +81,27 @@ fn contenders(args: &CompareArgs, names: &[String]) -> anyhow::Result<(Dataset, 
     };
     let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
     Ok((mtl_data::load(&config.data, config.features.clone(), config.labels()?)?, contenders))
+}
+
+/// Every model under every weighting; `equal` keeps the model's name, so that differences from
+/// Single-Task can still be taken.
+fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<Contender>> {
+    let mut crossed = Vec::with_capacity(contenders.len() * weightings.len());
+    for contender in contenders {
+        for weighting in weightings {
+            let loss = LossConfig {
+                shared: contender.train.loss.shared,
+                ..LossConfig::named(weighting).context("--weightings")?
+            };
+            let name = match weighting.as_str() {
+                "equal" => contender.name.clone(),
+                _ => format!("{} {weighting}", contender.name),
+            };
+            let train = TrainConfig { loss, ..contender.train.clone() };
+            crossed.push(Contender { name, train, spec: contender.spec.clone() });
+        }
+    }
+    Ok(crossed)
 }
 
 fn write(folder: &Path, results: &Results) -> anyhow::Result<()> {

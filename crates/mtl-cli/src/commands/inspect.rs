@@ -6,6 +6,7 @@ use anyhow::Context;
 use mtl_feature::{FeatureTable, Targets};
 use mtl_model::Model;
 use mtl_nn::Role;
+use mtl_train::{EpochRecord, History};
 use serde::{Deserialize, Serialize};
 
 use crate::args::InspectArgs;
@@ -20,6 +21,9 @@ struct Inspection {
     layers: Vec<Layer>,
     groups: Vec<Group>,
     gates: Vec<Gate>,
+    /// The last epoch's: loss weights, gradient norms, cosines between losses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_epoch: Option<EpochRecord>,
 }
 
 /// A node of the graph.
@@ -56,9 +60,10 @@ pub(crate) struct Gate {
 
 pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
+    let noted = Noted::read(&args.model)?;
     let gates = match &args.data {
         Some(file) => gates(&model, &commands::encode(&model, &options, file, Targets::Ignored)?)?,
-        None => noted_gates(&args.model)?,
+        None => noted.gates,
     };
     let inspection = Inspection {
         model: model.spec().model.name.clone(),
@@ -68,6 +73,7 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         layers: layers(&model),
         groups: groups(&model),
         gates,
+        last_epoch: noted.history.epochs.last().cloned(),
     };
     if json {
         return render::json(&inspection);
@@ -153,16 +159,19 @@ fn groups(model: &Model) -> Vec<Group> {
     groups
 }
 
-/// What training noted of the gates in the folder's `metrics.json`.
-fn noted_gates(folder: &Path) -> anyhow::Result<Vec<Gate>> {
-    #[derive(Deserialize)]
-    struct Noted {
-        gates: Vec<Gate>,
+/// What training noted in the folder's `metrics.json`.
+#[derive(Deserialize)]
+struct Noted {
+    gates: Vec<Gate>,
+    history: History,
+}
+
+impl Noted {
+    fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join("metrics.json");
+        let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())
     }
-    let path = folder.join("metrics.json");
-    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    let noted: Noted = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    Ok(noted.gates)
 }
 
 /// Each gate's use of its experts on some rows.
@@ -205,6 +214,36 @@ fn print(inspection: &Inspection) {
     let row = |g: &Group| vec![g.path.clone(), g.shape.clone(), g.parameters.to_string()];
     let rows: Vec<_> = inspection.groups.iter().map(row).collect();
     render::table(&text(&["path", "shape", "parameters"]), &rows);
+    print_gates(inspection);
+    print_conflict(inspection);
+}
+
+/// Weights, norms and cosines of the last epoch's losses.
+fn print_conflict(inspection: &Inspection) {
+    let Some(epoch) = inspection.last_epoch.as_ref().filter(|e| !e.weights.is_empty()) else {
+        return;
+    };
+    println!("\nLosses in the last epoch: weight, norm of the gradient of shared parameters");
+    let norm = |name: &String| epoch.loss_gradient_norms.iter().find(|(n, _)| n == name);
+    let row = |(name, weight): &(String, f64)| {
+        let norm = norm(name).map(|(_, norm)| *norm);
+        vec![name.clone(), format!("{weight:.4}"), render::number(norm, 5)]
+    };
+    let rows: Vec<_> = epoch.weights.iter().map(row).collect();
+    let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    render::table(&text(&["loss", "weight", "gradient norm"]), &rows);
+    if !epoch.cosines.is_empty() {
+        println!("\nCosine between gradients of two losses (below 0 they conflict)");
+        let row = |(a, b, cosine): &(String, String, f64)| {
+            vec![a.clone(), b.clone(), format!("{cosine:+.3}")]
+        };
+        let rows: Vec<_> = epoch.cosines.iter().map(row).collect();
+        render::table(&text(&["loss", "loss", "cosine"]), &rows);
+    }
+}
+
+fn print_gates(inspection: &Inspection) {
+    let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     if inspection.gates.is_empty() {
         return;
     }

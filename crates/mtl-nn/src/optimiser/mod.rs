@@ -181,7 +181,10 @@ impl<S: Scalar> Optimiser<S> {
 
     /// One step: dense values by the flat `gradient`, tables by the `sparse` gradients (one for
     /// each table, empty where there is none), both multiplied by `factor`.
-    pub(crate) fn step(
+    ///
+    /// # Panics
+    /// If the gradients are not laid out like the parameters the optimiser was made for.
+    pub fn step(
         &mut self,
         params: &mut Params<S>,
         gradient: &[S],

@@ -124,6 +124,18 @@ impl Rule {
         }
     }
 
+    /// The same rule with another learning rate.
+    #[must_use]
+    pub const fn with_learning_rate(mut self, rate: f64) -> Self {
+        match &mut self {
+            Self::Sgd { lr, .. }
+            | Self::Adam { lr, .. }
+            | Self::Adagrad { lr, .. }
+            | Self::RowAdagrad { lr, .. } => *lr = rate,
+        }
+        self
+    }
+
     /// Checks every setting.
     ///
     /// # Errors

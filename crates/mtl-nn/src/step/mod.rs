@@ -52,6 +52,7 @@ pub struct Step<S> {
     scaled_losses: Vec<f64>,
     present: Vec<bool>,
     loss_weights: LossWeights,
+    last_norm: f64,
 }
 
 /// The losses of one step.
@@ -113,6 +114,7 @@ impl<S: Scalar> Step<S> {
             scaled_losses: Vec::new(),
             present: Vec::new(),
             loss_weights: LossWeights::default(),
+            last_norm: 0.0,
             plan,
             backward,
             graph,
@@ -143,6 +145,7 @@ impl<S: Scalar> Step<S> {
     ) -> Result<StepReport<'_>> {
         let norm = self.gradients(params, optimiser, batch, weights, seed)?;
         self.update(params, optimiser, batch, norm);
+        self.last_norm = norm;
         Ok(self.report(norm))
     }
 

@@ -90,30 +90,38 @@ impl<S: Scalar> Step<S> {
         }
         let norm = self.norm(step)?;
         self.update(params, optimiser, batch, norm);
+        self.last_norm = norm;
         Ok(self.report(norm))
     }
 
-    /// The losses of a batch at the present values, times the user's `weights`: a second look
-    /// after an update. Dropout is that of training step `step`.
+    /// The losses of the last batch at the present values, times the user's `weights`: a second
+    /// look after an update. Dropout is that of training step `step`. The report of the step
+    /// itself stays, and is given beside them.
     ///
     /// # Errors
     /// As [`Step::run`]; nothing is updated in any case.
-    pub fn losses(
+    pub fn second_look(
         &mut self,
         params: &Params<S>,
         batch: &Batch<S>,
         weights: &[f64],
         (seed, step): (u64, u64),
-    ) -> Result<&[f64]> {
-        batch.check(&self.graph, &self.plan)?;
-        self.seed(batch, weights);
+    ) -> Result<(StepReport<'_>, &[f64])> {
         let n = self.prepare(batch.rows);
         self.run_shards(params, batch, Mode::Train { seed, step }, n, Passes::Forward);
-        self.collect_losses(n, step)?;
-        for (loss, weight) in self.losses.iter_mut().zip(weights) {
+        std::mem::swap(&mut self.losses, &mut self.scaled_losses);
+        let looked = self.collect_losses(n, step);
+        std::mem::swap(&mut self.losses, &mut self.scaled_losses);
+        looked?;
+        for (loss, weight) in self.scaled_losses.iter_mut().zip(weights) {
             *loss *= weight;
         }
-        Ok(&self.losses)
+        Ok((self.report(self.last_norm), &self.scaled_losses))
+    }
+
+    /// The report of the last step.
+    pub fn last_report(&self) -> StepReport<'_> {
+        self.report(self.last_norm)
     }
 
     /// The weights of the last weighed step.

@@ -1,0 +1,308 @@
+//! Loss weighting in the loop: what `[loss]` says, and the learned state it steps.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use mtl_feature::FeatureTable;
+use mtl_loss::{Gram, Setup, State, StepInput, Weigher, WeightingConfig, Weights};
+use mtl_model::{Measure, Model, TaskLoss};
+use mtl_nn::checkpoint::SavedOptimiser;
+use mtl_nn::{
+    Batch, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Params, Rule, Seen,
+    Shared, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The `[loss]` table.
+///
+/// | key | default | purpose |
+/// |---|---|---|
+/// | `weighting` | `"equal"` | a method of `mtl-loss`, by name or as a table `{ method = "gradnorm", alpha = 1.5 }` |
+/// | `shared` | `"last_layer"` | over which shared parameters gradients are compared: `last_layer`, `dense`, `all` |
+///
+/// A task's own `weight` multiplies its loss before any method sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LossConfig {
+    /// The method; equal weights if absent.
+    pub weighting: Option<WeightingConfig>,
+    /// Over which shared parameters gradients are compared.
+    pub shared: SharedParameters,
+}
+
+/// See [`Shared`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedParameters {
+    /// The weights of the last shared layers.
+    #[default]
+    LastLayer,
+    /// All shared dense parameters.
+    Dense,
+    /// Tables too.
+    All,
+}
+
+impl LossConfig {
+    /// The method of that name, with its paper's settings.
+    ///
+    /// # Errors
+    /// What [`WeightingConfig::from_name`] says of an unknown name.
+    pub fn named(method: &str) -> Result<Self, mtl_loss::Error> {
+        Ok(Self { weighting: Some(WeightingConfig::from_name(method)?), ..Self::default() })
+    }
+
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// [`Error::Model`] or [`Error::Weighting`] for an unknown or wrong key or method.
+    pub fn parse(mut table: toml::Table) -> Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Rest {
+            #[serde(default)]
+            shared: SharedParameters,
+            #[serde(default, rename = "weighting")]
+            _named_in_messages: Option<String>,
+        }
+        let weighting = match table.remove("weighting") {
+            None => None,
+            Some(toml::Value::String(name)) => Some(WeightingConfig::from_name(&name)?),
+            Some(toml::Value::Table(table)) => {
+                Some(mtl_model::parse_table(table, "loss.weighting")?)
+            }
+            Some(other) => {
+                let message = format!(
+                    "[loss] `weighting` is {other}, expected a name or {{ method = \"…\" }}"
+                );
+                return Err(Error::Config { file: "configuration".to_owned(), message });
+            }
+        };
+        let rest: Rest = mtl_model::parse_table(table, "loss")?;
+        Ok(Self { weighting, shared: rest.shared })
+    }
+
+    /// The method's name.
+    pub fn name(&self) -> &'static str {
+        self.weighting.as_ref().map_or("equal", WeightingConfig::name)
+    }
+}
+
+/// What a run remembers of its weighting between epochs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WeightingState {
+    method: State,
+    learned: Option<SavedOptimiser>,
+}
+
+/// A weighting at work: asked at each step, its learned state stepped after.
+pub(crate) struct Weighting {
+    weigher: Weigher,
+    learned: Option<LearnedOptimiser>,
+    epoch: u64,
+    losses_after: bool,
+}
+
+/// The model's optimiser over the T values that a method learns: rows of a table, so that those of
+/// absent losses keep value and moments.
+struct LearnedOptimiser {
+    graph: Graph<f64>,
+    params: Params<f64>,
+    optimiser: Optimiser<f64>,
+    sparse: [SparseGradient<f64>; 1],
+}
+
+impl Weighting {
+    /// `None` where a plain step does: equal weights.
+    pub(crate) fn new(
+        config: &LossConfig,
+        model: &Model,
+        train: &FeatureTable,
+        rule: Rule,
+    ) -> Result<Option<Self>> {
+        let Some(method) = config.weighting.as_ref().filter(|m| m.name() != "equal") else {
+            return Ok(None);
+        };
+        let names: Vec<String> =
+            model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
+        let initial = initial_losses(model, train, &names)?;
+        let mut weigher = method.build(&Setup::new(&names).initial_losses(&initial))?;
+        let needs = weigher.needs();
+        if needs.running.is_some() {
+            let message = "[loss] `beta` of db_mtl is above 0, expected 0: running gradients are \
+                           not kept";
+            let file = "configuration".to_owned();
+            return Err(Error::Config { file, message: message.to_owned() });
+        }
+        let learned = match weigher.learned() {
+            Some(learned) => {
+                let rule = learned.learning_rate.map_or(rule, |lr| rule.with_learning_rate(lr));
+                Some(LearnedOptimiser::new(names.len(), rule)?)
+            }
+            None => None,
+        };
+        Ok(Some(Self { weigher, learned, epoch: 0, losses_after: needs.losses_after }))
+    }
+
+    /// The step that such a weighting needs.
+    pub(crate) fn step(
+        config: &LossConfig,
+        weighting: Option<&Self>,
+        graph: Arc<Graph<f32>>,
+    ) -> Result<Step<f32>> {
+        let Some(weighting) = weighting else { return Ok(Step::new(graph)?) };
+        let shared = match config.shared {
+            SharedParameters::LastLayer => Shared::LastLayer,
+            SharedParameters::Dense => Shared::Dense,
+            SharedParameters::All => Shared::All,
+        };
+        Ok(Step::weighed(graph, weighting.weigher.needs().gram.then_some(shared))?)
+    }
+
+    /// One training step under the weighting.
+    pub(crate) fn run<'s>(
+        &mut self,
+        step: &'s mut Step<f32>,
+        params: &mut Params<f32>,
+        optimiser: &mut Optimiser<f32>,
+        batch: &Batch<f32>,
+        (weights, seed): (&[f64], u64),
+    ) -> Result<StepReport<'s>> {
+        step.run_weighed(params, optimiser, batch, (weights, &mut *self), seed)?;
+        if self.losses_after {
+            let number = optimiser.steps();
+            let (report, losses) = step.second_look(params, batch, weights, (seed, number))?;
+            let present: Vec<bool> = report.total_weights.iter().map(|&w| w > 0.0).collect();
+            let epoch = self.epoch;
+            let input =
+                StepInput { step: number - 1, epoch, losses, present: &present, gram: None };
+            self.weigher.after_update(&input)?;
+        }
+        self.step_learned();
+        Ok(step.last_report())
+    }
+
+    pub(crate) fn end_epoch(&mut self) {
+        self.weigher.end_epoch();
+        self.epoch += 1;
+    }
+
+    pub(crate) fn state(&self) -> WeightingState {
+        let learned = self.learned.as_ref();
+        WeightingState {
+            method: self.weigher.state(),
+            learned: learned.map(|l| SavedOptimiser::of(&l.optimiser, l.graph.layout())),
+        }
+    }
+
+    pub(crate) fn restore(&mut self, state: &WeightingState, epoch: u64) -> Result<()> {
+        self.weigher.restore(&state.method)?;
+        self.epoch = epoch;
+        if let (Some(learned), Some(saved)) = (&mut self.learned, &state.learned) {
+            let config = *learned.optimiser.config();
+            learned.optimiser = saved.restore(config, learned.graph.layout())?;
+        }
+        Ok(())
+    }
+
+    fn step_learned(&mut self) {
+        let Some(optimiser) = &mut self.learned else { return };
+        if let Some(learned) = self.weigher.learned() {
+            optimiser.step(learned.values, learned.gradient, learned.touched);
+        }
+        self.weigher.project();
+    }
+}
+
+impl Weigh for Weighting {
+    fn weigh(
+        &mut self,
+        seen: &Seen<'_>,
+        out: &mut LossWeights,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let gram = seen.gram.map(|gram| Gram::new(seen.losses.len(), gram)).transpose()?;
+        let input = StepInput {
+            step: seen.step - 1,
+            epoch: self.epoch,
+            losses: seen.losses,
+            present: seen.present,
+            gram,
+        };
+        self.weigher.weigh(&input, &mut Weights { shared: &mut out.shared, own: &mut out.own })?;
+        Ok(())
+    }
+}
+
+impl LearnedOptimiser {
+    fn new(n: usize, rule: Rule) -> Result<Self> {
+        let mut b = GraphBuilder::<f64>::new();
+        b.table("weighting", n, 1, Init::Constant(0.0))?;
+        let graph = b.finish();
+        let config =
+            OptimiserConfig { dense: rule, table_update: TableUpdate::Lazy, ..Default::default() };
+        Ok(Self {
+            params: Params::init(graph.layout(), 0),
+            optimiser: Optimiser::new(config, graph.layout())?,
+            sparse: [SparseGradient::new(1)],
+            graph,
+        })
+    }
+
+    fn step(&mut self, values: &mut [f64], gradient: &[f64], touched: &[bool]) {
+        let table = TableId::first();
+        self.params.table_mut(table).copy_from_slice(values);
+        self.sparse[0].reset(values.len());
+        for (t, _) in touched.iter().enumerate().filter(|(_, touched)| **touched) {
+            self.sparse[0].add(t as u32, &gradient[t..=t]);
+        }
+        self.optimiser.step(&mut self.params, &[], &self.sparse, 1.0);
+        values.copy_from_slice(self.params.table(table));
+    }
+}
+
+/// What each loss is before anything is learnt, times its weight: the entropy of the label's base
+/// rate, or the loss of the mean label.
+fn initial_losses(model: &Model, train: &FeatureTable, names: &[String]) -> Result<Vec<f64>> {
+    let (labels, measures) = (model.labels_of(train)?, model.measures());
+    let weights = model.loss_weights();
+    let initial = |(name, weight): (&String, &f64)| {
+        let measure = measures.iter().find(|measure| &measure.name == name);
+        let labels = labels.get(name).map_or(&[][..], Vec::as_slice);
+        let loss = constant_loss(model, measure, labels, train.weights());
+        // A label that never varies has no loss to compare with; 1 leaves its pace as it is.
+        weight * if loss > 0.0 { loss } else { 1.0 }
+    };
+    Ok(names.iter().zip(weights).map(initial).collect())
+}
+
+/// The loss of the best constant prediction (the mean label).
+fn constant_loss(
+    model: &Model,
+    measure: Option<&Measure>,
+    labels: &[f32],
+    weights: Option<&[f32]>,
+) -> f64 {
+    let rows = || {
+        let weight = |i: usize| weights.map_or(1.0, |w| f64::from(w[i]));
+        let labelled = labels.iter().enumerate().filter(|(_, y)| !y.is_nan());
+        labelled.map(move |(i, &y)| (weight(i), f64::from(y)))
+    };
+    let total: f64 = rows().map(|(w, _)| w).sum();
+    if total <= 0.0 {
+        return 0.0;
+    }
+    let mean = rows().map(|(w, y)| w * y).sum::<f64>() / total;
+    if measure.is_none_or(|measure| measure.is_binary) {
+        return mtl_loss::methods::gradnorm::base_rate_entropy(mean);
+    }
+    let task = measure.and_then(|measure| model.spec().task(&measure.name));
+    let delta = task.and_then(|task| task.delta).unwrap_or(1.0);
+    let is_huber = task.is_some_and(|task| task.task_loss() == TaskLoss::Huber);
+    let loss = |r: f64| match is_huber {
+        true if r.abs() > delta => delta * (r.abs() - 0.5 * delta),
+        true => 0.5 * r * r,
+        false => r * r,
+    };
+    rows().map(|(w, y)| w * loss(y - mean)).sum::<f64>() / total
+}
