@@ -64,7 +64,8 @@ impl InputConfig {
                 }
                 None => {
                     debug_assert!(matches!(feature.encoding(), Encoding::Scaling(_)));
-                    for name in [Some(name.to_owned()), spec.indicator_name()].into_iter().flatten() {
+                    for name in [Some(name.to_owned()), spec.indicator_name()].into_iter().flatten()
+                    {
                         let part = Part::Values { slot: b.values(&slot(&name), 1)?, n_cols: 1 };
                         parts.push((name, part));
                     }

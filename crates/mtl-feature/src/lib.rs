@@ -17,6 +17,7 @@ mod quantile;
 mod schema;
 mod spec;
 mod table;
+mod take;
 mod vocabulary;
 
 pub use chunk::{Chunk, Rows};
