@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow_schema::{DataType, TimeUnit};
 use mtl_feature::{RawColumn, TextColumn, Values};
 
+use crate::calendar::iso_date;
 use crate::missing::Missing;
 
 /// The column of an array, or what is wrong with it ("has …").
@@ -115,19 +116,6 @@ fn dates(array: &ArrayRef, missing: &Missing) -> RawColumn {
     texts(array, dates.iter().map(|date| Some(date.as_str())), missing)
 }
 
-/// The date so many days after 1 January 1970.
-fn iso_date(days: i32) -> String {
-    // Years begin in March here, so that the leap day is the last of a year; eras have 400 years.
-    let days = i64::from(days) + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{day:02}", year + era * 400 + next)
-}
-
 fn dictionary(array: &ArrayRef, missing: &Missing) -> Result<RawColumn, String> {
     let any = array.as_any_dictionary();
     let values = Arc::new(raw_column(any.values(), missing)?);
@@ -142,20 +130,6 @@ fn dictionary(array: &ArrayRef, missing: &Missing) -> Result<RawColumn, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_dates() {
-        for (days, date) in [
-            (0, "1970-01-01"),
-            (-1, "1969-12-31"),
-            (11_016, "2000-02-29"),
-            (11_017, "2000-03-01"),
-            (19_113, "2022-05-01"),
-            (-25_567, "1900-01-01"),
-        ] {
-            assert_eq!(iso_date(days), date);
-        }
-    }
 
     #[test]
     fn a_short_float_keeps_its_digits() {

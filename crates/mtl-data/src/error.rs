@@ -73,6 +73,18 @@ pub enum Error {
         /// What would have been right.
         expected: String,
     },
+    /// A setting of a generator that cannot be.
+    #[error("{generator}: `{key}` is {value}, expected {expected}")]
+    Generator {
+        /// The generator.
+        generator: &'static str,
+        /// The setting's name.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What would have been right.
+        expected: String,
+    },
     /// The features or labels are wrong by themselves.
     #[error(transparent)]
     Feature(#[from] mtl_feature::Error),

@@ -1,10 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod arrow;
+mod calendar;
 pub mod census;
+mod chunk_writer;
 mod config;
+pub mod correlated;
 mod csv;
+mod draw;
 mod error;
+pub mod funnel;
+mod generate;
+pub mod kuairand;
 mod load;
 mod missing;
 mod parquet;
@@ -15,7 +22,7 @@ mod write;
 
 pub use config::{Bound, DataConfig, Files, Split};
 pub use error::{Error, Result};
-pub use load::{Dataset, load, read_table};
+pub use load::{Dataset, Truth, load, read_table};
 pub use reader::{Chunks, ReadOptions, Reader};
 pub use shuffle::Shuffle;
 pub use write::write_columns;

@@ -3,6 +3,7 @@
 //! A file is read once, on a thread of its own, while the chunks before it are made compact and
 //! fitted to. What is held between fitting and encoding is the compact form: about 4 bytes a value.
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
@@ -26,6 +27,24 @@ pub struct Dataset {
     pub validation: FeatureTable,
     /// Rows to report on; none if the configuration names none.
     pub test: FeatureTable,
+    /// What a generator knows about its rows and no model may see; `None` for data from files.
+    pub truth: Option<Truth>,
+}
+
+/// The truth about generated rows: tables that have labels and nothing else, found by name with
+/// [`FeatureTable::label_of`]. Row i of `test` here is row i of the test rows, and so on.
+///
+/// It is not in the [`Schema`] and not in the tables of the [`Dataset`], so nothing that trains on
+/// those can read it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Truth {
+    /// Of the training rows.
+    pub train: FeatureTable,
+    /// Of the validation rows.
+    pub validation: FeatureTable,
+    /// Of the test rows.
+    pub test: FeatureTable,
 }
 
 impl Dataset {
@@ -35,7 +54,7 @@ impl Dataset {
         validation: FeatureTable,
         test: FeatureTable,
     ) -> Self {
-        Self { schema, train, validation, test }
+        Self { schema, train, validation, test, truth: None }
     }
 }
 
@@ -61,7 +80,8 @@ pub fn load(
             held.take(config.split.as_ref(), path, chunk)
         })?;
     }
-    let mut dataset = held.encode(config.train.paths())?;
+    let first = config.train.paths().first().map_or(Path::new(""), PathBuf::as_path);
+    let mut dataset = held.encode(first)?;
     for (files, table) in
         [(&config.validation, &mut dataset.validation), (&config.test, &mut dataset.test)]
     {
@@ -99,9 +119,13 @@ pub fn read_table(
 }
 
 /// The columns to read and who needs each.
-struct Columns(Vec<(String, String)>);
+pub(crate) struct Columns(Vec<(String, String)>);
 
 impl Columns {
+    pub(crate) fn new(needs: Vec<(String, String)>) -> Self {
+        Self(needs)
+    }
+
     fn of(spec: &SchemaSpec, split: Option<&Split>) -> Self {
         let split = match split {
             Some(Split::Column { column, .. }) => Some((column.as_str(), "the split".to_owned())),
@@ -115,7 +139,8 @@ impl Columns {
         self.0.iter().map(|(column, _)| column.as_str()).collect()
     }
 
-    fn check(&self, available: &[String]) -> std::result::Result<(), FeatureError> {
+    /// Whether every column is there.
+    pub(crate) fn check(&self, available: &[String]) -> std::result::Result<(), FeatureError> {
         match self.0.iter().find(|(column, _)| !available.contains(column)) {
             None => Ok(()),
             Some((column, needed_by)) => Err(FeatureError::MissingColumn {
@@ -139,7 +164,7 @@ fn for_each_chunk(
 }
 
 /// Calls `f` with each chunk while the next one is being read.
-fn on_a_thread(
+pub(crate) fn on_a_thread(
     reader: Reader,
     columns: &[&str],
     mut f: impl FnMut(Chunk) -> Result<()>,
@@ -160,8 +185,9 @@ fn on_a_thread(
 }
 
 /// Chunks that wait for the schema.
-struct Held {
+pub(crate) struct Held {
     fitter: SchemaFitter,
+    truth: Vec<LabelSpec>,
     n_rows: u64,
     train: Vec<(PathBuf, Chunk)>,
     validation: Vec<(PathBuf, Chunk)>,
@@ -169,12 +195,18 @@ struct Held {
 }
 
 impl Held {
-    fn new(fitter: SchemaFitter) -> Self {
+    pub(crate) fn new(fitter: SchemaFitter) -> Self {
         let (train, validation, test) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fitter, n_rows: 0, train, validation, test }
+        Self { fitter, truth: Vec::new(), n_rows: 0, train, validation, test }
     }
 
-    fn take(&mut self, split: Option<&Split>, path: &Path, chunk: Chunk) -> Result<()> {
+    /// Columns that become a [`Truth`] beside the tables.
+    pub(crate) fn with_truth(self, truth: Vec<LabelSpec>) -> Self {
+        Self { truth, ..self }
+    }
+
+    /// Adds a chunk of a file.
+    pub(crate) fn take(&mut self, split: Option<&Split>, path: &Path, chunk: Chunk) -> Result<()> {
         let chunk = chunk.compact();
         let parts = parts(split, &chunk, self.n_rows)
             .map_err(|(row, expected)| split_error(split, path, &chunk, row, expected))?;
@@ -190,19 +222,30 @@ impl Held {
         Ok(())
     }
 
-    fn encode(self, files: &[PathBuf]) -> Result<Dataset> {
+    /// Fits and encodes; `first` is the file to name if there is nothing to train on.
+    pub(crate) fn encode(self, first: &Path) -> Result<Dataset> {
         let schema = match self.fitter.finish() {
             Err(FeatureError::NoRows) => {
-                let file = files.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-                return Err(Error::format(file, "there are no rows to train on, expected some"));
+                return Err(Error::format(first, "there are no rows to train on, expected some"));
             }
             schema => schema?,
         };
-        let tables = [self.train, self.validation, self.test].map(|chunks| encode(&schema, chunks));
-        let [train, validation, test] = tables;
-        let (train, validation, test) = (train?, validation?, test?);
-        Ok(Dataset { schema, train, validation, test })
+        let held = [self.train, self.validation, self.test];
+        let truth = if self.truth.is_empty() { None } else { Some(truth(self.truth, &held)?) };
+        let [train, validation, test] = held.map(|chunks| encode(&schema, chunks));
+        Ok(Dataset { truth, ..Dataset::new(schema, train?, validation?, test?) })
     }
+}
+
+fn truth(
+    labels: Vec<LabelSpec>,
+    [train, validation, test]: &[Vec<(PathBuf, Chunk)>; 3],
+) -> Result<Truth> {
+    let mut fitter = SchemaFitter::new(SchemaSpec::new(Vec::new(), labels))?;
+    train.iter().try_for_each(|(_, chunk)| fitter.observe(chunk))?;
+    let schema = fitter.finish()?;
+    let of = |chunks: &[(PathBuf, Chunk)]| encode(&schema, chunks.iter().map(|(p, c)| (p, c)));
+    Ok(Truth { train: of(train)?, validation: of(validation)?, test: of(test)? })
 }
 
 /// The training rows of a chunk, if any; the rows of the other parts go to `other`.
@@ -227,13 +270,17 @@ fn filtered(
     of(wanted)
 }
 
-fn encode(schema: &Schema, chunks: Vec<(PathBuf, Chunk)>) -> Result<FeatureTable> {
+fn encode(
+    schema: &Schema,
+    chunks: impl IntoIterator<Item = (impl AsRef<Path>, impl Borrow<Chunk>)>,
+) -> Result<FeatureTable> {
     let columns = schema.columns();
     let encoder = schema.encoder(&columns, Targets::Required)?;
     let mut table = encoder.table();
-    // Each chunk is dropped once encoded.
+    // Each chunk that is owned is dropped once encoded.
     for (path, chunk) in chunks {
-        encoder.encode(&chunk, &mut table).map_err(|error| Error::in_file(&path, error))?;
+        let in_file = |error| Error::in_file(path.as_ref(), error);
+        encoder.encode(chunk.borrow(), &mut table).map_err(in_file)?;
     }
     Ok(table)
 }

@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 
+use crate::chunk_writer::PartFile;
 use crate::{Error, Result};
 
 /// Writes columns of equal length to a `.csv`, `.csv.gz` or `.parquet` file, row order kept.
@@ -28,15 +29,8 @@ pub fn write_columns(path: impl AsRef<Path>, columns: &[(String, Vec<f32>)]) -> 
         let problem = format!("column `{name}` has {} rows, expected {rows}", column.len());
         return Err(Error::format(path, problem));
     }
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let part = path.with_file_name(format!(".{name}.part"));
-    let lower = name.to_lowercase();
-    let io = |source| Error::Io { file: path.display().to_string(), source };
-    let known = [".csv", ".csv.gz", ".parquet"];
-    if !known.iter().any(|extension| lower.ends_with(extension)) {
-        return Err(Error::format(path, format!("expected one of {}", known.join(", "))));
-    }
-    let file = File::create(&part).map_err(io)?;
+    let (part, file) = PartFile::create(path)?;
+    let lower = path.to_string_lossy().to_lowercase();
     let written = if lower.ends_with(".parquet") {
         parquet(file, columns).map_err(std::io::Error::other)
     } else if lower.ends_with(".gz") {
@@ -46,12 +40,8 @@ pub fn write_columns(path: impl AsRef<Path>, columns: &[(String, Vec<f32>)]) -> 
         let mut out = BufWriter::new(file);
         csv(&mut out, columns, rows).and_then(|()| out.flush())
     };
-    if let Err(source) = written.and_then(|()| std::fs::rename(&part, path)) {
-        // What is left of a failed write is of no use; the first error is the one to tell.
-        let _ = std::fs::remove_file(&part);
-        return Err(io(source));
-    }
-    Ok(())
+    written.map_err(|error| Error::io(path, error))?;
+    part.finish()
 }
 
 fn csv(out: impl Write, columns: &[(String, Vec<f32>)], rows: usize) -> std::io::Result<()> {
