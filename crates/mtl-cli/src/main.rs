@@ -24,11 +24,25 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line, whatever the depth: "reading x: row 3 …".
-            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            eprintln!("error: {}", one_line(&error));
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// An error and its causes in one line. Some messages say their cause already, others leave it to
+/// the reader of the chain.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().replace('\n', " ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {

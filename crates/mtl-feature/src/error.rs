@@ -96,16 +96,29 @@ pub fn nearest_names<S: AsRef<str>>(name: &str, names: &[S]) -> Vec<String> {
     let wanted = plain(name);
     let mut scored: Vec<(f64, &str)> = names
         .iter()
-        .map(|other| (strsim::jaro_winkler(&wanted, &plain(other.as_ref())), other.as_ref()))
+        .map(|other| (likeness(&wanted, &plain(other.as_ref())), other.as_ref()))
         .filter(|(likeness, _)| *likeness >= 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
 }
 
+/// 1 for equal names; 0.8 at least for names of two letters and more that are one slip apart,
+/// which Jaro and Winkler's measure finds unlike where they are short: `dm` and `dim`.
+fn likeness(a: &str, b: &str) -> f64 {
+    let slip = a.len().min(b.len()) > 1 && strsim::damerau_levenshtein(a, b) == 1;
+    strsim::jaro_winkler(a, b).max(if slip { 0.8 } else { 0.0 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_slip_in_a_short_name_is_found() {
+        assert_eq!(nearest_names("dm", &["dim", "bound", "group"]), ["dim"]);
+        assert!(nearest_names("a", &["b"]).is_empty());
+    }
 
     #[test]
     fn a_missing_column_names_its_neighbours() {

@@ -33,6 +33,7 @@ pub(crate) fn write_model(
     params: &Params<f32>,
     more: &[(&str, &[u8])],
 ) -> Result<()> {
+    prepare_folder(folder)?;
     let text = toml::to_string(spec).map_err(|error| in_file(&folder.join(SPEC), error))?;
     let schema = checkpoint::encode(SCHEMA_KIND, schema);
     let weights = checkpoint::encode(WEIGHTS_KIND, &SavedParams::of(params));
@@ -58,16 +59,38 @@ pub(crate) fn read_weights(folder: &Path, params: &mut Params<f32>) -> Result<()
     Ok(())
 }
 
+/// Checks that a model can be written to `folder`, and makes the folders above it: worth asking
+/// before hours of training.
+///
+/// A model replaces a model; it does not replace what else a user may keep in a folder.
+///
+/// # Errors
+/// [`Error::Folder`] if `folder` is a file, has files but no model, or cannot be written.
+pub fn prepare_folder(folder: &Path) -> Result<()> {
+    if folder.file_name().is_none() {
+        return Err(in_file(folder, "is no name for a new folder, expected one"));
+    }
+    if folder.exists() && !folder.is_dir() {
+        return Err(in_file(folder, "is a file, expected a folder or nothing"));
+    }
+    let has_files = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if has_files && !folder.join(SPEC).exists() {
+        let message = format!("has files but no `{SPEC}`, expected a model to replace, or nothing");
+        return Err(in_file(folder, message));
+    }
+    let parent = parent(folder);
+    let writable =
+        fs::create_dir_all(&parent).and_then(|()| tempfile::tempfile_in(&parent).map(drop));
+    writable.map_err(|error| in_file(folder, format!("cannot be written: {error}")))
+}
+
 /// Writes files into a new folder beside `folder`, then puts it in its place: a reader sees the
 /// old folder or the new one, whole.
 ///
 /// # Errors
 /// [`Error::Folder`], naming the file; `folder` is then as it was.
 pub fn write_folder(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
-    let parent = match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
+    let parent = parent(folder);
     fs::create_dir_all(&parent).map_err(|error| in_file(&parent, error))?;
     if folder.exists() && !folder.is_dir() {
         return Err(in_file(folder, "is a file, expected a folder or nothing"));
@@ -89,6 +112,13 @@ pub fn write_folder(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
         let _ = fs::remove_dir_all(&new); // the error that matters is the one being returned
     }
     placed.map_err(|error| in_file(folder, error))
+}
+
+fn parent(folder: &Path) -> PathBuf {
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// Moves `new` to `folder`; an older folder steps aside first and goes last.
@@ -129,6 +159,25 @@ fn in_file(path: &Path, message: impl ToString) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_model_is_replaced() -> Result<(), Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        let folder = home.path().join("thesis");
+        prepare_folder(&folder)?; // nothing there yet
+        fs::create_dir(&folder)?;
+        prepare_folder(&folder)?; // empty
+        fs::write(folder.join("chapter-1"), "")?;
+        let error = prepare_folder(&folder).expect_err("no model is in it");
+        assert!(error.to_string().contains("has files but no `model.toml`"), "{error}");
+        fs::write(folder.join(SPEC), "")?;
+        prepare_folder(&folder)?;
+        let under_a_file = folder.join("chapter-1/model");
+        let error = prepare_folder(&under_a_file).expect_err("a file is above it");
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+        assert!(prepare_folder(Path::new("..")).is_err());
+        Ok(())
+    }
 
     #[test]
     fn a_folder_is_replaced_whole() -> Result<(), Box<dyn std::error::Error>> {

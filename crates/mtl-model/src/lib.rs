@@ -11,7 +11,7 @@ mod task;
 
 pub use assemble::{Assembled, assemble};
 pub use error::{Error, Result};
-pub use folder::write_folder;
+pub use folder::{prepare_folder, write_folder};
 pub use measure::{Labels, Measure, Space};
 pub use model::{Model, Predictions};
 pub use parse::parse_table;

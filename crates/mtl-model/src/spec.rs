@@ -50,7 +50,7 @@ impl ModelTable {
     pub fn parse(mut table: toml::Table) -> Result<Self> {
         let name = match table.remove("name") {
             None => None,
-            Some(toml::Value::String(name)) => Some(name),
+            Some(toml::Value::String(name)) => Some(known(name)?),
             Some(other) => {
                 return Err(Error::config("model", format!("`name` is {other}, expected a text")));
             }
@@ -99,6 +99,17 @@ impl ModelTable {
         }
         parse_table(table, &section)
     }
+}
+
+/// A name that there is, or an error that suggests the nearest.
+fn known(name: String) -> Result<String> {
+    if NAMES.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    let nearest = mtl_feature::nearest_names(&name, &NAMES);
+    let hint = nearest.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let message = format!("`name` is `{name}`, expected one of {}{hint}", NAMES.join(", "));
+    Err(Error::config("model", message))
 }
 
 /// Everything about a model that is not learnt: its settings, its tasks and its chain.

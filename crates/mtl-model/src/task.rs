@@ -115,6 +115,9 @@ impl TaskConfig {
                 "the name may have letters, digits, `_` and `-`, and at least one".into(),
             );
         }
+        if self.name == "macro" {
+            return wrong("`macro` names the mean over tasks, expected another name".into());
+        }
         if !(self.weight >= 0.0 && self.weight.is_finite()) {
             return wrong(format!("`weight` is {}, expected a number ≥ 0", self.weight));
         }

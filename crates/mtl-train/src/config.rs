@@ -120,6 +120,8 @@ pub struct RunConfig {
     pub chain: Option<ChainConfig>,
     /// The training.
     pub train: TrainConfig,
+    /// Its name in messages.
+    file: String,
 }
 
 /// The tables of a configuration, as they are written.
@@ -148,11 +150,15 @@ impl RunConfig {
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.display().to_string();
         let wrong = |message: String| Error::Config { file: file.clone(), message };
+        if path.is_dir() {
+            return Err(wrong("is a folder, expected a TOML file".to_owned()));
+        }
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let mut config = Self::parse(&text).map_err(|error| match error {
             Error::Config { message, .. } => wrong(message),
             other => wrong(other.to_string()),
         })?;
+        config.file = file;
         if let Some(folder) = path.parent() {
             config.data = config.data.relative_to(folder);
         }
@@ -187,9 +193,11 @@ impl RunConfig {
                 loss: LossConfig::parse(tables.loss)?,
                 ..parse_table(tables.train, "train")?
             },
+            file: "configuration".to_owned(),
         };
         // Tasks and chain are the same for every model.
         config.train.check(&config.model_spec("towers")?.measures()?)?;
+        config.check_leaks()?;
         Ok(config)
     }
 
@@ -201,9 +209,26 @@ impl RunConfig {
         let Some(name) = self.model.name() else {
             let names = mtl_arch::NAMES.join(", ");
             let message = format!("[model] has no `name`, expected one of {names}");
-            return Err(Error::Config { file: "configuration".to_owned(), message });
+            return Err(Error::Config { file: self.file.clone(), message });
         };
         self.model_spec(name)
+    }
+
+    /// A feature that reads a label's column would know the answer.
+    fn check_leaks(&self) -> Result<()> {
+        let labels = self.labels()?;
+        for feature in &self.features {
+            let column = feature.column_name();
+            if let Some(label) = labels.iter().find(|label| label.column_name() == column) {
+                let message = format!(
+                    "[feature `{}`] reads the column `{column}`, which holds the label `{}`, \
+                     expected another column",
+                    feature.name, label.name
+                );
+                return Err(Error::Config { file: self.file.clone(), message });
+            }
+        }
+        Ok(())
     }
 
     /// The model of that name, with the settings of `[model]` and its own.

@@ -25,6 +25,11 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         (true, None) => 1,
         (false, None) => DEFAULT_SEEDS,
     };
+    if let Some(folder) = &args.out {
+        // Before hours of training, not after.
+        let made = std::fs::create_dir_all(folder);
+        made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
     let (dataset, mut contenders) = contenders(args, &names)?;
     if let Some(weightings) = &args.weightings {
         contenders = cross(&contenders, weightings)?;
@@ -105,7 +110,6 @@ fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<
 }
 
 fn write(folder: &Path, results: &Results) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let text = serde_json::to_string_pretty(results)?;
     commands::write(&folder.join("results.json"), text.as_bytes())
 }

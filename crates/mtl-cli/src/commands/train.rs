@@ -37,6 +37,7 @@ struct Metrics<'a> {
 pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
+    mtl_model::prepare_folder(&args.out)?;
     let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
@@ -161,10 +162,14 @@ fn print(metrics: &Metrics<'_>, out: &Path) -> anyhow::Result<()> {
             history.monitor
         ),
         _ => println!(
-            "{}: {} parameters, {n} epochs in {:.1} s, the last one kept (nothing to validate)",
+            "{}: {} parameters, {n} epochs in {:.1} s, the last one kept ({})",
             metrics.model,
             metrics.parameters,
-            history.seconds()
+            history.seconds(),
+            match metrics.validation {
+                Some(_) => format!("{} is undefined on the validation rows", history.monitor),
+                None => "no rows to validate on".to_owned(),
+            }
         ),
     }
     for (title, evaluation) in [("validation", metrics.validation), ("test", metrics.test)] {
