@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Multi-task ranking models: trained, compared, measured and applied.
 #[derive(Debug, Parser)]
@@ -30,17 +30,80 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Shows a trained model: layers, parameters, how gates use experts
     Inspect(InspectArgs),
+    /// Writes generated rows to a file
+    Generate(GenerateArgs),
+}
+
+/// The features of KuaiRand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KuaiRandFeatures {
+    /// The 16 of the tutorials
+    Tutorial,
+    /// Context, counts and the one-hot columns too
+    Rich,
+}
+
+/// What can be generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Generator {
+    /// Impressions → click → action → purchase, with its truth
+    Funnel,
+    /// Two regressions of a given correlation
+    Correlated,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenerateArgs {
+    /// What to generate
+    #[arg(value_enum)]
+    pub(crate) generator: Generator,
+    /// Number of rows
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: u64,
+    /// The file to write: .parquet, .csv or .csv.gz
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Another seed is another world
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Of `funnel`: how strongly clicks depend on what drives purchases
+    #[arg(long, default_value_t = 1.0, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) selection: f64,
+    /// Of `funnel`: the share of that which no feature shows, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "U")]
+    pub(crate) unobserved: f64,
+    /// Of `correlated`: the tasks' correlation, −1 to 1
+    #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
+    pub(crate) correlation: f64,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {
-    /// `census` (embedded, the default) or a configuration file
-    #[arg(default_value = "census")]
-    pub(crate) data: String,
+    /// `census`, `funnel`, `correlated`, `kuairand` or a configuration file; without it `census`,
+    /// then `funnel`
+    pub(crate) data: Option<String>,
+    /// The folder of `kuairand`, as published
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+    /// The features of `kuairand`
+    #[arg(long, value_enum, default_value_t = KuaiRandFeatures::Tutorial)]
+    pub(crate) features: KuaiRandFeatures,
+    /// Rows of `funnel` or `correlated`
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+    /// How strongly clicks of `funnel` depend on what drives purchases
+    #[arg(long, default_value_t = 1.0, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) selection: f64,
+    /// The share of that which no feature of `funnel` shows, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "U")]
+    pub(crate) unobserved: f64,
+    /// Correlation of the tasks of `correlated`, −1 to 1
+    #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
+    pub(crate) correlation: f64,
     /// Which two tasks of the census: 1 (income, never married) or 2 (college, never married)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) group: u8,
-    /// The models, separated by commas
+    /// The models, separated by commas; with `funnel` the architectures under its chains
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub(crate) models: Option<Vec<String>>,
     /// Loss weightings to cross the models with, separated by commas (see docs/weighting.md)
@@ -52,7 +115,7 @@ pub(crate) struct CompareArgs {
     /// One seed and one epoch: to see that everything works
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Folder to write `results.json` to
+    /// Folder to write `results.json` to (and `results-funnel.json`, if two are compared)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -1,10 +1,10 @@
 //! The `mtl` command: multi-task ranking models, trained, compared, measured and applied.
 
 mod args;
-mod census;
 mod commands;
 mod progress;
 mod render;
+mod sources;
 
 use std::process::ExitCode;
 
@@ -56,6 +56,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),
         Command::Predict(predict) => commands::predict::run(predict, args.json),
         Command::Inspect(inspect) => commands::inspect::run(inspect, args.json),
+        Command::Generate(generate) => commands::generate::run(generate, args.json),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Tables on a terminal, JSON elsewhere.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
 /// Prints a table; every column but the first is right-aligned.
 pub(crate) fn table(header: &[String], rows: &[Vec<String>]) {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    // What is printed can be pasted into a document as it is.
+    table.load_style(ASCII_MARKDOWN);
     // A results table that wraps inside its cells cannot be read; lines may be long.
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);

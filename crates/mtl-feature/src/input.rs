@@ -81,6 +81,33 @@ impl InputConfig {
         Ok(b.push(&format!("{prefix}x"), Embed::new(parts))?)
     }
 
+    /// Adds the first-order term of the same features to a graph, as the node
+    /// `<prefix>first_order`: one weight for each id (tables `<prefix>first_order.<name>.table`,
+    /// ids × 1, from 0), rows × ids' features. `None` without a feature that has ids.
+    ///
+    /// # Errors
+    /// As [`InputConfig::build`].
+    pub fn build_first_order<S: Scalar>(
+        &self,
+        b: &mut GraphBuilder<S>,
+        schema: &Schema,
+        prefix: &str,
+    ) -> Result<Option<Var>> {
+        self.check()?;
+        let mut parts = Vec::new();
+        for feature in schema.features() {
+            let in_group = self.group.as_ref().is_none_or(|g| feature.spec().groups.contains(g));
+            let Some(n_rows) = feature.encoding().n_rows().filter(|_| in_group) else { continue };
+            let path = format!("{prefix}first_order.{}.table", feature.name());
+            let table = b.table(path, n_rows, 1, Init::Constant(0.0))?;
+            parts.push(Part::Lookup { slot: b.ids(&slot(feature.name())), table, dim: 1 });
+        }
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(b.push(&format!("{prefix}first_order"), Embed::new(parts))?))
+    }
+
     fn check(&self) -> Result<()> {
         if self.dim == 0 {
             return Err(wrong("dim", "0".to_owned(), "at least 1"));

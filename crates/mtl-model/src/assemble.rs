@@ -7,7 +7,7 @@ use mtl_arch::{Built, InputKind, Inputs, architecture};
 use mtl_esm::BehaviourGraph;
 use mtl_feature::{LABEL_SLOT, Schema, WEIGHT_SLOT};
 use mtl_moe::GateInfo;
-use mtl_nn::ops::Sigmoid;
+use mtl_nn::ops::{AddSum, Sigmoid};
 use mtl_nn::{Graph, GraphBuilder, Scalar, Var};
 
 use crate::{ModelSpec, Result};
@@ -34,7 +34,15 @@ pub struct Assembled<S> {
 pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assembled<S>> {
     let mut b = GraphBuilder::new();
     let chain = spec.behaviour_graph()?;
-    let built = build_logits(&mut b, spec, chain.as_ref(), schema)?;
+    let mut built = build_logits(&mut b, spec, chain.as_ref(), schema)?;
+    if spec.model.first_order {
+        for (name, z) in &mut built.logits {
+            let prefix = format!("task.{name}.");
+            if let Some(x) = spec.model.embedding.build_first_order(&mut b, schema, &prefix)? {
+                *z = b.push(&format!("z.{name}"), AddSum::new(*z, x))?;
+            }
+        }
+    }
     let mut weights = BTreeMap::new();
     for (name, z) in &built.logits {
         let Some(task) = spec.task(name) else { continue };

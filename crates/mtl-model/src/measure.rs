@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtl_esm::{BehaviourGraph, NestingCheck, Violation};
+use mtl_esm::{BehaviourGraph, EventNode, NestingCheck, Violation};
 use mtl_feature::FeatureTable;
 
 use crate::{Model, ModelSpec, Result, TaskConfig};
@@ -19,7 +19,7 @@ pub enum Space {
 /// An output, and the label it is measured against.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
-    /// Its name: a task, an event of the chain, or a conditional probability.
+    /// Its name: a task, or an output of the chain (an event's name, if its output has none).
     pub name: String,
     /// The output, such as `p_click` or `pCTCVR`.
     pub output: String,
@@ -27,7 +27,9 @@ pub struct Measure {
     pub is_binary: bool,
     /// Where it is measured; those not measured everywhere do not count in macro metrics.
     pub space: Space,
-    /// The factor of its loss in training; 0 for what is not trained on directly.
+    /// The name of its loss; `None` for what is not trained on directly.
+    pub loss: Option<String>,
+    /// The factor of its loss in training; 0 without one.
     pub weight: f64,
 }
 
@@ -50,18 +52,21 @@ fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure
         output: format!("p_{}", task.name),
         is_binary: task.is_binary(),
         space: Space::All,
+        loss: Some(task.name.clone()),
         weight: task.weight,
     };
     let mut measures: Vec<_> = tasks.iter().map(task).collect();
     let Some(chain) = chain else { return measures };
     let losses: BTreeMap<&str, f64> = chain.losses().into_iter().collect();
     let weight = |name: &str| losses.get(name).copied().unwrap_or(0.0);
+    let loss = |name: &str| losses.contains_key(name).then(|| name.to_owned());
     let events = chain.events().iter().filter(|event| chain.target(&event.name).is_some());
     measures.extend(events.map(|event| Measure {
-        name: event.name.clone(),
+        name: event_name(event).to_owned(),
         output: event.output.clone(),
         is_binary: true,
         space: Space::All,
+        loss: loss(&event.name),
         weight: weight(&event.name),
     }));
     let labelled = |name: &str| name == chain.root() || chain.target(name).is_some();
@@ -72,9 +77,15 @@ fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure
         output: c.name().to_owned(),
         is_binary: true,
         space: Space::Given,
+        loss: loss(c.name()),
         weight: weight(c.name()),
     }));
     measures
+}
+
+/// Presets name their outputs (pCTR), and so are measured alike under any events' names.
+fn event_name(event: &EventNode) -> &str {
+    if event.output == format!("p_{}", event.name) { &event.name } else { &event.output }
 }
 
 impl Model {
@@ -122,7 +133,11 @@ impl Model {
             let label = |(row, &y): (usize, &f32)| if in_space(row) { y } else { f32::NAN };
             labels.insert(c.name().to_owned(), event.iter().enumerate().map(label).collect());
         }
-        labels.extend(targets);
+        for event in chain.events() {
+            if let Some(target) = targets.get(&event.name) {
+                labels.insert(event_name(event).to_owned(), target.clone());
+            }
+        }
         Ok(labels)
     }
 }

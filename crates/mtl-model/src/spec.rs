@@ -14,6 +14,9 @@ pub struct ModelConfig {
     pub name: String,
     /// The input layer.
     pub embedding: InputConfig,
+    /// Whether each tower's logit has a first-order term beside the network: a weight for each id.
+    #[serde(default)]
+    pub first_order: bool,
     /// The architecture's settings.
     pub architecture: ArchitectureConfig,
 }
@@ -24,6 +27,7 @@ impl ModelConfig {
         Self {
             name: name.into(),
             embedding: InputConfig::default(),
+            first_order: false,
             architecture: ArchitectureConfig::default(),
         }
     }
@@ -31,7 +35,8 @@ impl ModelConfig {
 
 /// The `[model]` table of a configuration.
 ///
-/// `name` is the architecture, `embedding` a table for the input layer ([`InputConfig`]), a table
+/// `name` is the architecture, `embedding` a table for the input layer ([`InputConfig`]),
+/// `first_order = true` adds a weight for each id to every tower's logit, a table
 /// named like an architecture (`[model.ple]`) holds settings for that one alone, and everything
 /// else is a setting of [`ArchitectureConfig`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +44,7 @@ pub struct ModelTable {
     name: Option<String>,
     shared: toml::Table,
     embedding: InputConfig,
+    first_order: bool,
     own: toml::Table,
 }
 
@@ -63,10 +69,18 @@ impl ModelTable {
             }
             None => InputConfig::default(),
         };
+        let first_order = match table.remove("first_order") {
+            None => false,
+            Some(toml::Value::Boolean(given)) => given,
+            Some(other) => {
+                let message = format!("`first_order` is {other}, expected true or false");
+                return Err(Error::config("model", message));
+            }
+        };
         let is_own = |key: &str, value: &toml::Value| NAMES.contains(&key) && value.is_table();
         let (own, shared): (toml::Table, toml::Table) =
             table.into_iter().partition(|(key, value)| is_own(key, value));
-        let table = Self { name, shared, embedding, own };
+        let table = Self { name, shared, embedding, first_order, own };
         for name in std::iter::once("").chain(table.own.keys().map(String::as_str)) {
             table.settings(name)?;
         }
@@ -86,6 +100,7 @@ impl ModelTable {
         Ok(ModelConfig {
             name: name.to_owned(),
             embedding: self.embedding.clone(),
+            first_order: self.first_order,
             architecture: self.settings(name)?,
         })
     }

@@ -3,7 +3,10 @@
 use mtl_data::Dataset;
 use mtl_model::{Model, ModelSpec};
 
-use crate::{Error, Evaluation, History, Observer, Result, Results, TrainConfig, evaluate, fit};
+use crate::{
+    Error, Evaluation, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate, fit,
+    measure_truth,
+};
 
 /// A model to compare, with its training.
 #[derive(Clone, Debug)]
@@ -31,6 +34,17 @@ pub struct Comparison {
     pub evaluation: Evaluation,
 }
 
+/// What models are compared on.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared<'d> {
+    /// The data's name.
+    pub name: &'d str,
+    /// The rows.
+    pub dataset: &'d Dataset,
+    /// What outputs are measured against, where the data has its truth.
+    pub truths: &'d [TruthOf],
+}
+
 /// Trains every contender with every seed and gathers the table of results. `observer` is called
 /// with the name and the seed before each run and gives what watches it.
 ///
@@ -40,15 +54,16 @@ pub struct Comparison {
 /// # Errors
 /// Data without rows to report on; what [`fit`] and [`crate::evaluate`] return.
 pub fn compare(
-    data: &str,
-    dataset: &Dataset,
+    data: Compared<'_>,
     contenders: &[Contender],
     seeds: &[u64],
     mut observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
 ) -> Result<Results> {
-    let (rows, reported) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
-        (false, _) => (&dataset.test, "test"),
-        (true, false) => (&dataset.validation, "validation"),
+    let Compared { name, dataset, truths } = data;
+    let truth = dataset.truth.as_ref();
+    let (rows, truth, reported) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
+        (false, _) => (&dataset.test, truth.map(|t| &t.test), "test"),
+        (true, false) => (&dataset.validation, truth.map(|t| &t.validation), "validation"),
         (true, true) => {
             let expected = "expected `test` or `validation` files, or a `split`";
             return Err(Error::Data(format!("[data] there are no rows to report on: {expected}")));
@@ -63,12 +78,16 @@ pub fn compare(
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
+            let mut evaluation = evaluate(&model, rows)?;
+            if let Some(truth) = truth {
+                evaluation.truth = measure_truth(&model, rows, truth, truths)?;
+            }
             runs.push(Comparison {
                 model: contender.name.clone(),
                 seed,
                 parameters: model.n_parameters(),
                 history: fitted.history,
-                evaluation: evaluate(&model, rows)?,
+                evaluation,
             });
         }
     }
@@ -81,5 +100,5 @@ pub fn compare(
             }
         }
     }
-    Ok(Results::new(data, reported, rows.n_rows(), names, &runs))
+    Ok(Results::new(name, reported, rows.n_rows(), names, &runs))
 }

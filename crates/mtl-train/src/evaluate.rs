@@ -9,7 +9,7 @@ use mtl_model::{Model, Space, TaskConfig, TaskLoss};
 use mtl_nn::ops::{Huber, PointLoss, SquaredError};
 use serde::Serialize;
 
-use crate::Result;
+use crate::{Result, TruthMetrics};
 
 /// One task's metrics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,6 +53,9 @@ pub struct Evaluation {
     pub auc_macro: Measured,
     /// Mean GAUC over the binary tasks and events.
     pub gauc_macro: Measured,
+    /// Errors against the truth, where the data has one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub truth: Vec<TruthMetrics>,
 }
 
 /// A task's name and metrics.
@@ -111,7 +114,8 @@ pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
     };
     let auc_macro = macro_mean(reports().map(|(name, report)| (name, &report.auc)));
     let gauc_macro = macro_mean(reports().map(|(name, report)| (name, &report.gauc.value)));
-    Ok(Evaluation { rows: table.n_rows(), loss, tasks, auc_macro, gauc_macro })
+    let (rows, truth) = (table.n_rows(), Vec::new());
+    Ok(Evaluation { rows, loss, tasks, auc_macro, gauc_macro, truth })
 }
 
 /// The metrics of a probability, and its log loss.

@@ -10,9 +10,10 @@ mod observer;
 mod results;
 mod resume;
 mod seen;
+mod truth;
 mod weighting;
 
-pub use compare::{Comparison, Contender, compare};
+pub use compare::{Compared, Comparison, Contender, compare};
 pub use config::{RunConfig, TrainConfig};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, TaskMetrics, evaluate};
@@ -21,4 +22,5 @@ pub use monitor::Monitor;
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, Spread};
 pub use resume::TrainingState;
+pub use truth::{TruthMetrics, TruthOf, measure_truth};
 pub use weighting::{LossConfig, SharedParameters};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mtl_eval::{ConfidenceLevel, Measured, Summary, paired_t};
 use serde::Serialize;
 
-use crate::{Comparison, Evaluation};
+use crate::{Comparison, Evaluation, TruthMetrics};
 
 /// The model that others are measured against.
 const REFERENCE: &str = "single_task";
@@ -85,7 +85,7 @@ pub type Cell = String;
 type Metric = fn(&Evaluation, &str) -> Option<Measured>;
 
 /// The metrics of `results.json`; the first three make the printed table.
-const METRICS: [(&str, Metric); 8] = [
+const METRICS: [(&str, Metric); 10] = [
     ("auc", |e, task| match task {
         MACRO => Some(e.auc_macro.clone()),
         _ => Some(e.task(task)?.binary()?.auc.clone()),
@@ -98,9 +98,16 @@ const METRICS: [(&str, Metric); 8] = [
     ("log_loss", |e, task| Some(e.task(task)?.binary()?.log_loss.clone())),
     ("normalised_entropy", |e, task| Some(e.task(task)?.binary()?.normalised_entropy.clone())),
     ("pcoc", |e, task| Some(e.task(task)?.binary()?.pcoc.clone())),
+    ("auc_entire", |e, task| truth(e, task)?.auc_entire.clone()),
+    ("log_odds_rmse", |e, task| Some(Measured::Value(truth(e, task)?.log_odds_rmse))),
     ("rmse", |e, task| Some(e.task(task)?.regression()?.rmse.clone())),
     ("mae", |e, task| Some(e.task(task)?.regression()?.mae.clone())),
 ];
+
+/// A measure's errors against the truth.
+fn truth<'e>(evaluation: &'e Evaluation, measure: &str) -> Option<&'e TruthMetrics> {
+    evaluation.truth.iter().find(|truth| truth.output == measure)
+}
 
 impl Results {
     /// Summarises runs over their seeds.
@@ -119,41 +126,72 @@ impl Results {
         Self { data: data.to_owned(), reported, rows, tasks, models }
     }
 
-    /// The table's header and rows: AUC, GAUC and users by task, each mean ± sd. Columns that are
+    /// The tables to print, one row a model: AUC, GAUC and users by task, then what only some data
+    /// has (errors against the truth, of regressions), each mean ± sd. What does not fit side by
+    /// side in `max_columns` goes into a table of its own, metric by metric. Columns that are
     /// undefined for every model because the data has no groups are left out.
-    pub fn table(&self) -> (Vec<Cell>, Vec<Vec<Cell>>) {
-        let mut columns = Vec::new();
-        let regressions = ["rmse", "mae"];
-        for metric in ["auc", "gauc", "val_users"].into_iter().chain(regressions) {
-            for task in self.tasks.iter().map(String::as_str).chain([MACRO]) {
-                let defined = |model: &ModelResults| {
-                    let spread = model.test.get(metric).and_then(|by_task| by_task.get(task));
-                    spread.is_some_and(|s| s.mean.is_some_and(|m| metric != "val_users" || m > 0.0))
-                };
-                let always =
-                    metric == "auc" && self.models.iter().any(|m| m.test["auc"].contains_key(task));
-                if always || self.models.iter().any(defined) {
-                    columns.push((metric, task));
-                }
+    pub fn tables(&self, max_columns: usize) -> Vec<(Vec<Cell>, Vec<Vec<Cell>>)> {
+        // Calibration is of interest where probabilities are multiplied.
+        let chained: &[&str] =
+            if self.has_truth() { &["auc_entire", "log_odds_rmse", "pcoc"] } else { &[] };
+        let ranked = ["auc", "gauc", "val_users"].iter();
+        let mut blocks: Vec<Vec<(&str, &str)>> = vec![Vec::new()];
+        for &metric in ranked.chain(chained).chain(&["rmse", "mae"]) {
+            let columns = self.columns(metric);
+            let last = blocks.len() - 1;
+            if !blocks[last].is_empty() && blocks[last].len() + columns.len() > max_columns {
+                blocks.push(columns);
+            } else {
+                blocks[last].extend(columns);
             }
         }
+        blocks.retain(|block| !block.is_empty());
+        let n = blocks.len();
+        let tables = blocks.into_iter().enumerate();
+        tables.map(|(i, columns)| self.table(&columns, i == 0, i + 1 == n)).collect()
+    }
+
+    /// The measures for which a metric has something to show.
+    fn columns<'r>(&'r self, metric: &'static str) -> Vec<(&'static str, &'r str)> {
+        let of = |model: &'r ModelResults, task: &str| model.test.get(metric)?.get(task);
+        let shown = |task: &&str| {
+            let defined = |s: &Spread| s.mean.is_some_and(|m| metric != "val_users" || m > 0.0);
+            let mut found = self.models.iter().filter_map(|model| of(model, task));
+            found.any(|spread| metric == "auc" || defined(spread))
+        };
+        let tasks = self.tasks.iter().map(String::as_str).chain([MACRO]);
+        tasks.filter(shown).map(|task| (metric, task)).collect()
+    }
+
+    fn table(
+        &self,
+        columns: &[(&str, &str)],
+        with_size: bool,
+        with_time: bool,
+    ) -> (Vec<Cell>, Vec<Vec<Cell>>) {
         let title = |&(metric, task): &(&str, &str)| match metric {
             "val_users" => format!("val_user_{task}"),
             _ => format!("{metric}_{task}"),
         };
-        let mut header = vec!["model".to_owned(), "parameters".to_owned()];
+        let mut header = vec!["model".to_owned()];
+        header.extend(with_size.then(|| "parameters".to_owned()));
         header.extend(columns.iter().map(title));
-        header.push("train s".to_owned());
+        header.extend(with_time.then(|| "train s".to_owned()));
         let row = |model: &ModelResults| {
-            let mut row = vec![model.model.clone(), thousands(model.parameters)];
+            let mut row = vec![model.model.clone()];
+            row.extend(with_size.then(|| thousands(model.parameters)));
             row.extend(columns.iter().map(|&(metric, task)| {
                 let spread = model.test.get(metric).and_then(|by_task| by_task.get(task));
                 spread.map_or_else(|| "–".to_owned(), |s| s.text(digits(metric)))
             }));
-            row.push(model.train_seconds.text(1));
+            row.extend(with_time.then(|| model.train_seconds.text(1)));
             row
         };
         (header, self.models.iter().map(row).collect())
+    }
+
+    fn has_truth(&self) -> bool {
+        self.models.iter().any(|model| model.test.contains_key("log_odds_rmse"))
     }
 
     /// Δ AUC against Single-Task with its 95 % interval, a header and a row for each other model;

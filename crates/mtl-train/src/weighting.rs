@@ -267,8 +267,9 @@ fn initial_losses(model: &Model, train: &FeatureTable, names: &[String]) -> Resu
     let (labels, measures) = (model.labels_of(train)?, model.measures());
     let weights = model.loss_weights();
     let initial = |(name, weight): (&String, &f64)| {
-        let measure = measures.iter().find(|measure| &measure.name == name);
-        let labels = labels.get(name).map_or(&[][..], Vec::as_slice);
+        let measure = measures.iter().find(|measure| measure.loss.as_ref() == Some(name));
+        let labels = measure.and_then(|measure| labels.get(&measure.name));
+        let labels = labels.map_or(&[][..], Vec::as_slice);
         let loss = constant_loss(model, measure, labels, train.weights());
         // A label that never varies has no loss to compare with; 1 leaves its pace as it is.
         weight * if loss > 0.0 { loss } else { 1.0 }

@@ -4,21 +4,24 @@ use std::path::Path;
 
 use anyhow::Context;
 use mtl_arch::NAMES;
-use mtl_data::Dataset;
-use mtl_train::{Contender, LossConfig, Observer, Results, RunConfig, TrainConfig, compare};
+use mtl_train::{Compared, Contender, LossConfig, Observer, Results, TrainConfig, compare};
 
 use crate::args::CompareArgs;
 use crate::progress::Bar;
-use crate::{census, commands, render};
+use crate::sources::{self, Source};
+use crate::{commands, render};
 
-/// What is compared if nothing is named: from nothing shared to everything controlled.
-const DEFAULT_MODELS: [&str; 6] = ["single_task", "shared_bottom", "omoe", "mmoe", "cgc", "ple"];
+/// What is compared if nothing is named: the embedded data, then the simulated funnel.
+const DEFAULT_DATA: [&str; 2] = ["census", "funnel"];
+
+/// Columns of metrics in one printed table.
+const MAX_COLUMNS: usize = 11;
 
 /// Seeds if no number is given.
 const DEFAULT_SEEDS: u64 = 3;
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
-    let names = names(args)?;
+    check_models(args)?;
     let seeds = match (args.quick, args.seeds) {
         (_, Some(0)) => anyhow::bail!("--seeds is 0, expected at least 1"),
         (_, Some(n)) => n,
@@ -30,7 +33,38 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    let (dataset, mut contenders) = contenders(args, &names)?;
+    let names = match &args.data {
+        Some(name) => vec![name.as_str()],
+        None => DEFAULT_DATA.to_vec(),
+    };
+    let mut all = Vec::with_capacity(names.len());
+    for (i, name) in names.into_iter().enumerate() {
+        let results = compare_on(name, args, seeds)?;
+        if !json {
+            if i > 0 {
+                println!();
+            }
+            print(&results);
+        }
+        if let Some(folder) = &args.out {
+            let file =
+                if i == 0 { "results.json".to_owned() } else { format!("results-{name}.json") };
+            write(folder, &file, &results)?;
+            if !json {
+                println!("\nwrote {}", folder.join(file).display());
+            }
+        }
+        all.push(results);
+    }
+    match (json, &all[..]) {
+        (true, [one]) => render::json(one),
+        (true, _) => render::json(&all),
+        (false, _) => Ok(()),
+    }
+}
+
+fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Results> {
+    let Source { dataset, mut contenders, truths } = sources::open(name, args)?;
     if let Some(weightings) = &args.weightings {
         contenders = cross(&contenders, weightings)?;
     }
@@ -42,20 +76,15 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     let seeds: Vec<u64> = (1..=seeds).collect();
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;
-    let results = compare(&args.data, &dataset, &contenders, &seeds, |name, _| {
+    let data = Compared { name, dataset: &dataset, truths: &truths };
+    Ok(compare(data, &contenders, &seeds, |name, _| {
         run += 1;
         Box::new(Bar::new(format!("{run}/{n_runs} {name}"))) as Box<dyn Observer>
-    })?;
-    if let Some(folder) = &args.out {
-        write(folder, &results)?;
-    }
-    if json { render::json(&results) } else { print(&results, args.out.as_deref()) }
+    })?)
 }
 
-fn names(args: &CompareArgs) -> anyhow::Result<Vec<String>> {
-    let Some(names) = &args.models else {
-        return Ok(DEFAULT_MODELS.map(str::to_owned).to_vec());
-    };
+fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
+    let names = args.models.as_deref().unwrap_or(&[]);
     for (i, name) in names.iter().enumerate() {
         anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice");
         if !NAMES.contains(&name.as_str()) {
@@ -64,28 +93,7 @@ fn names(args: &CompareArgs) -> anyhow::Result<Vec<String>> {
             anyhow::bail!("--models: unknown model `{name}`, expected {}{hint}", NAMES.join(", "));
         }
     }
-    Ok(names.clone())
-}
-
-fn contenders(args: &CompareArgs, names: &[String]) -> anyhow::Result<(Dataset, Vec<Contender>)> {
-    if args.data == "census" {
-        let dataset = census::data(args.group)?;
-        let contenders = census::contenders(&dataset, names)?;
-        return Ok((dataset, contenders));
-    }
-    let path = Path::new(&args.data);
-    anyhow::ensure!(
-        path.exists(),
-        "`{}` is neither `census` nor a file, expected one or the other",
-        args.data
-    );
-    let config = RunConfig::read(path)?;
-    let contender = |name: &String| {
-        let (spec, train) = (config.model_spec(name)?, config.train.clone());
-        Ok(Contender { name: name.clone(), spec, train })
-    };
-    let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
-    Ok((mtl_data::load(&config.data, config.features.clone(), config.labels()?)?, contenders))
+    Ok(())
 }
 
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from
@@ -109,17 +117,21 @@ fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<
     Ok(crossed)
 }
 
-fn write(folder: &Path, results: &Results) -> anyhow::Result<()> {
+fn write(folder: &Path, file: &str, results: &Results) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(results)?;
-    commands::write(&folder.join("results.json"), text.as_bytes())
+    commands::write(&folder.join(file), text.as_bytes())
 }
 
-fn print(results: &Results, out: Option<&Path>) -> anyhow::Result<()> {
+fn print(results: &Results) {
     let n = results.models.first().map_or(0, |model| model.seeds.len());
     let seeds = if n == 1 { "1 seed".to_owned() } else { format!("mean ± sd of {n} seeds") };
     println!("{}: {} {} rows, {seeds}", results.data, results.rows, results.reported);
-    let (header, rows) = results.table();
-    render::table(&header, &rows);
+    for (i, (header, rows)) in results.tables(MAX_COLUMNS).iter().enumerate() {
+        if i > 0 {
+            println!();
+        }
+        render::table(header, rows);
+    }
     if let Some((header, rows)) = results.delta_table() {
         println!("\nDifference paired by seed, with its 95 % interval");
         render::table(&header, &rows);
@@ -129,8 +141,4 @@ fn print(results: &Results, out: Option<&Path>) -> anyhow::Result<()> {
             eprintln!("warning: {}: {warning}", model.model);
         }
     }
-    if let Some(folder) = out {
-        println!("\nwrote {}", folder.join("results.json").display());
-    }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod evaluate;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod predict;
 pub(crate) mod train;

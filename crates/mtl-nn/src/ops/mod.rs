@@ -1,5 +1,6 @@
 //! The ops of this crate, one a file: formula, forward, backward, and a finite-difference test.
 
+mod add_sum;
 mod dense;
 mod embed;
 mod losses;
@@ -9,6 +10,7 @@ mod row_loss;
 mod sigmoid;
 mod softmax;
 
+pub use add_sum::AddSum;
 pub use dense::{Dense, Unit};
 pub(crate) use dense::{Keep, Mask};
 pub use embed::{Embed, Part};

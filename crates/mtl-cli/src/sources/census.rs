@@ -10,22 +10,25 @@ use mtl_feature::InputConfig;
 use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{Contender, TrainConfig};
 
+use super::Source;
+
 /// Passes over the 199,523 training rows.
 const EPOCHS: usize = 12;
 
-/// The data of a group of tasks.
-pub(crate) fn data(group: u8) -> mtl_data::Result<Dataset> {
-    load(if group == 2 { Group::College } else { Group::Income })
+/// The data of a group of tasks, and the models of those names.
+pub(crate) fn source(group: u8, names: &[String]) -> anyhow::Result<Source> {
+    let dataset = load(if group == 2 { Group::College } else { Group::Income })?;
+    let contenders = contenders(&dataset, names)?;
+    Ok(Source { dataset, contenders, truths: Vec::new() })
 }
 
-/// The models of that name.
-pub(crate) fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Contender>> {
+fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Contender>> {
     let tasks: Vec<_> = dataset.schema.labels().iter().map(TaskConfig::from_label).collect();
     let contender = |name: &String| {
         let model = ModelConfig {
-            name: name.clone(),
             embedding: InputConfig { dim: 4, ..InputConfig::default() },
             architecture: settings(),
+            ..ModelConfig::new(name)
         };
         let spec = ModelSpec::new(model, tasks.clone(), None)?;
         let train = TrainConfig { epochs: EPOCHS, ..TrainConfig::default() };

@@ -1,0 +1,35 @@
+//! The MMoE paper's pair of regressions with a given task correlation.
+
+use mtl_arch::ArchitectureConfig;
+use mtl_data::correlated::{Config, load};
+use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
+use mtl_train::{Contender, TrainConfig};
+
+use super::Source;
+use crate::args::CompareArgs;
+
+/// Ma et al., KDD 2018, §3.3: 100 inputs; small networks of equal size.
+pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Source> {
+    let mut config = Config { correlation: args.correlation, ..Config::default() };
+    if let Some(rows) = args.rows {
+        config.rows = rows;
+    }
+    let dataset = load(&config)?;
+    let tasks: Vec<_> = dataset.schema.labels().iter().map(TaskConfig::from_label).collect();
+    let architecture = ArchitectureConfig {
+        bottom_units: Some(vec![64, 16]),
+        expert_units: Some(vec![32, 16]),
+        gate_units: Some(Vec::new()),
+        tower_units: Some(vec![8]),
+        dropout: Some(0.0),
+        ..ArchitectureConfig::default()
+    };
+    let contender = |name: &String| {
+        let model = ModelConfig { architecture: architecture.clone(), ..ModelConfig::new(name) };
+        let spec = ModelSpec::new(model, tasks.clone(), None)?;
+        let train = TrainConfig { epochs: 10, batch_size: 256, ..TrainConfig::default() };
+        Ok(Contender { name: name.clone(), spec, train })
+    };
+    let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
+    Ok(Source { dataset, contenders, truths: Vec::new() })
+}

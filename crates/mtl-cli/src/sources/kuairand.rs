@@ -1,0 +1,74 @@
+//! KuaiRand, from its folder as published.
+
+use anyhow::Context;
+use mtl_data::kuairand::{FeatureSet, load};
+use mtl_esm::{ChainConfig, LabelConfig, Preset};
+use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
+use mtl_nn::{OptimiserConfig, Rule};
+use mtl_train::{Contender, TrainConfig};
+
+use super::Source;
+use crate::args::{CompareArgs, KuaiRandFeatures};
+
+/// A user's history is short: more passes than these fit the training days alone.
+const EPOCHS: usize = 4;
+
+/// The models on (click, like, long view), a tuned one, then ESMM and ESM2 over `towers`.
+pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Source> {
+    let folder = args.path.as_ref().context("`kuairand` needs its folder, expected --path DIR")?;
+    let set = match args.features {
+        KuaiRandFeatures::Tutorial => FeatureSet::Tutorial,
+        KuaiRandFeatures::Rich => FeatureSet::Rich,
+    };
+    let loaded = load(folder, set)?;
+    let tasks = ["is_click", "is_like", "long_view"].map(TaskConfig::binary).to_vec();
+    let train = TrainConfig { epochs: EPOCHS, patience: Some(2), ..TrainConfig::default() };
+    let mut contenders = Vec::new();
+    for name in names {
+        let spec = ModelSpec::new(ModelConfig::new(name), tasks.clone(), None)?;
+        contenders.push(Contender { name: name.clone(), spec, train: train.clone() });
+    }
+    if args.models.is_none() {
+        contenders.push(tuned(&tasks, &train)?);
+        for (name, chain) in [("esmm", esmm()), ("esm2", esm2())] {
+            let spec = ModelSpec::new(ModelConfig::new("towers"), Vec::new(), Some(chain))?;
+            contenders.push(Contender { name: name.to_owned(), spec, train: train.clone() });
+        }
+    }
+    Ok(Source { dataset: loaded.dataset, contenders, truths: Vec::new() })
+}
+
+/// MMoE with a first-order term beside the network, and Adagrad on the tables: ids that come a few
+/// times want larger steps than the network's.
+fn tuned(tasks: &[TaskConfig], train: &TrainConfig) -> anyhow::Result<Contender> {
+    let model = ModelConfig { first_order: true, ..ModelConfig::new("mmoe") };
+    let spec = ModelSpec::new(model, tasks.to_vec(), None)?;
+    let optimiser =
+        OptimiserConfig { tables: Some(Rule::adagrad(0.05)), ..OptimiserConfig::default() };
+    let train = TrainConfig { optimiser: Some(optimiser), ..train.clone() };
+    Ok(Contender { name: "mmoe tuned".to_owned(), spec, train })
+}
+
+fn one(column: &str) -> LabelConfig {
+    LabelConfig::One(column.to_owned())
+}
+
+/// click → like. Likes without a click count as none: the chain's like is click·like.
+fn esmm() -> ChainConfig {
+    let labels = [("click", "is_click"), ("conversion", "is_like")];
+    ChainConfig {
+        preset: Some(Preset::Esmm),
+        labels: labels.map(|(event, column)| (event.to_owned(), one(column))).into(),
+        ..ChainConfig::default()
+    }
+}
+
+/// click → long view or not → like.
+fn esm2() -> ChainConfig {
+    let labels = [("click", "is_click"), ("action", "long_view"), ("purchase", "is_like")];
+    ChainConfig {
+        preset: Some(Preset::Esm2),
+        labels: labels.map(|(event, column)| (event.to_owned(), one(column))).into(),
+        ..ChainConfig::default()
+    }
+}
