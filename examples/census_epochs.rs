@@ -24,14 +24,12 @@ fn main() -> Result<(), Anything> {
     let dim: usize = arguments.next().map_or(Ok(4), |text| text.parse())?;
     let data = load(Group::Income)?;
     let tasks: Vec<_> = data.schema.labels().iter().map(TaskConfig::from_label).collect();
-    let model = ModelConfig {
-        name,
-        embedding: InputConfig { dim, ..InputConfig::default() },
-        architecture: toml::from_str(&format!(
-            "preset = 'paper'\nbottom_units = [117]\nexpert_units = [16]\ntower_units = [{width}]
-             experts = 8\ntask_experts = 3\nshared_experts = 2\ndropout = 0.0"
-        ))?,
-    };
+    let mut model = ModelConfig::new(name);
+    model.embedding = InputConfig { dim, ..InputConfig::default() };
+    model.architecture = toml::from_str(&format!(
+        "preset = 'paper'\nbottom_units = [117]\nexpert_units = [16]\ntower_units = [{width}]
+         experts = 8\ntask_experts = 3\nshared_experts = 2\ndropout = 0.0"
+    ))?;
     let spec = ModelSpec::new(model, tasks, None)?;
     println!("model seed epoch task validation test dead off");
     for seed in seeds.split(',') {

@@ -1,0 +1,151 @@
+//! The life of a model: trained, evaluated, applied, inspected, resumed, replaced.
+
+use std::fs;
+
+use crate::support::{COLUMNS, CONFIG, Home, csv, csv_of, rows, trained, with_model};
+
+#[test]
+fn a_model_of_data_never_seen_is_trained_and_measured() {
+    let home = trained();
+    let files = ["config.toml", "metrics.json", "model.toml", "schema.bin", "weights.bin"];
+    for file in files {
+        assert!(home.path("m").join(file).exists(), "{file}");
+    }
+    let metrics = home.mtl("evaluate m --data log.csv --json").json();
+    let task = |name: &str| {
+        let tasks = metrics["tasks"].as_array().unwrap();
+        tasks.iter().find(|task| task["task"] == name).unwrap().clone()
+    };
+    // Users decide clicks, and the model has seen these users.
+    assert!(task("click")["auc"]["value"].as_f64().unwrap() > 0.65, "{}", task("click"));
+    let labelled = rows(1_200).iter().filter(|row| !row[5].is_empty()).count();
+    assert_eq!(task("click")["rows"], labelled, "a missing label is counted nowhere");
+    let positives = task("buy")["positives"].as_u64().unwrap();
+    assert!((1..=24).contains(&positives), "a rare task: {positives}");
+    assert!(task("rating")["rmse"]["value"].as_f64().unwrap() < 3.0);
+    let text = home.mtl("evaluate m --data log.csv").ok();
+    assert!(text.contains("gauc") && text.contains("rmse"), "{text}");
+}
+
+#[test]
+fn predictions_are_a_row_for_each_row_in_order() {
+    let home = with_model();
+    let all = rows(1_200);
+    home.mtl("predict m --data log.csv --out p.csv").ok();
+    let text = home.text("p.csv");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "p_buy,p_click,p_rating");
+    assert_eq!(lines.len(), 1 + all.len());
+    for line in &lines[1..] {
+        let values: Vec<f64> = line.split(',').map(|v| v.parse().unwrap()).collect();
+        assert!(values[..2].iter().all(|p| (0.0..=1.0).contains(p)), "{line}");
+    }
+    let reversed: Vec<_> = all.iter().rev().cloned().collect();
+    home.write("reversed.csv", &csv(&reversed));
+    home.mtl("predict m --data reversed.csv --out r.csv").ok();
+    let text = home.text("r.csv");
+    assert!(text.lines().skip(1).eq(lines[1..].iter().rev().copied()), "order is the file's");
+    // A row alone is what it is among others.
+    home.write("one.csv", &csv(&all[..1]));
+    home.mtl("predict m --data one.csv --out one-p.csv").ok();
+    assert_eq!(home.text("one-p.csv"), format!("{}\n{}\n", lines[0], lines[1]));
+    home.write("none.csv", &csv(&[]));
+    let said = home.mtl("predict m --data none.csv --out none-p.csv").ok();
+    assert_eq!(said, "wrote 0 rows of p_buy, p_click, p_rating to none-p.csv\n");
+    assert_eq!(home.text("none-p.csv"), "p_buy,p_click,p_rating\n");
+}
+
+#[test]
+fn prediction_needs_features_alone_and_takes_values_never_seen() {
+    let home = with_model();
+    let mut new = rows(3);
+    new[0][0] = "99999999999".to_owned();
+    new[1][1] = "Ulaanbaatar".to_owned();
+    new[2][4] = String::new();
+    let features = [4, 3, 2, 1, 0];
+    home.write("new.csv", &csv_of(&new, &features));
+    home.mtl("predict m --data new.csv --out p.csv").ok();
+    let text = home.text("p.csv");
+    assert_eq!(text.lines().count(), 4);
+    assert!(!text.contains("NaN") && !text.contains(",,"), "{text}");
+}
+
+#[test]
+fn evaluating_no_rows_or_one_class_says_why_a_metric_is_undefined() {
+    let home = with_model();
+    home.write("none.csv", &csv(&[]));
+    let text = home.mtl("evaluate m --data none.csv").ok();
+    assert!(text.contains("click: auc is undefined: no labelled rows"), "{text}");
+    let mut one = rows(1);
+    one[0][5] = "1".to_owned();
+    home.write("one.csv", &csv(&one));
+    let text = home.mtl("evaluate m --data one.csv").ok();
+    assert!(text.contains("click: auc is undefined: no negative rows"), "{text}");
+}
+
+#[test]
+fn inspection_shows_layers_parameters_and_gates() {
+    let home = trained();
+    let found = home.mtl("inspect m --json").json();
+    assert_eq!(found["model"], "mmoe");
+    let sum = |of: &str| -> u64 {
+        let parts = found[of].as_array().unwrap().iter();
+        parts.map(|part| part["parameters"].as_u64().unwrap()).sum()
+    };
+    let parameters = found["parameters"].as_u64().unwrap();
+    assert_eq!((sum("layers"), sum("groups")), (parameters, parameters));
+    let gates = found["gates"].as_array().unwrap();
+    assert_eq!(gates.len(), 3, "one a task");
+    for gate in gates {
+        let used = gate["utilisation"].as_array().unwrap();
+        assert_eq!(used.len(), 4);
+        let sum: f64 = used.iter().map(|u| u.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{gate}");
+    }
+    let text = home.mtl("inspect m --data log.csv").ok();
+    for expected in ["mmoe of click, buy, rating", "embedding.city", "task.click.gate", "entropy"] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+}
+
+#[test]
+fn resuming_is_as_if_training_had_never_stopped() {
+    let home = Home::new();
+    let of_epochs = |n: usize| CONFIG.replace("epochs = 8", &format!("epochs = {n}"));
+    home.write("whole.toml", &of_epochs(8));
+    home.mtl("train whole.toml --out whole").ok();
+    home.write("part.toml", &of_epochs(5));
+    home.mtl("train part.toml --out part").ok();
+    let same = |a, b| home.read(a) == home.read(b); // bytes are nothing to print
+    assert!(!same("part/weights.bin", "whole/weights.bin"), "epochs make a difference");
+    home.mtl("train whole.toml --out part --resume").ok();
+    assert!(same("part/weights.bin", "whole/weights.bin"));
+    // Nothing is left to do, and nothing changes.
+    home.mtl("train whole.toml --out part --resume").ok();
+    assert!(same("part/weights.bin", "whole/weights.bin"));
+    home.write("seed.toml", &of_epochs(9).replace("[train]", "[train]\nseed = 9"));
+    home.mtl("train seed.toml --out part --resume").fails("`seed` was 1, and is 9 now");
+    let other = of_epochs(9).replace("\"mmoe\"", "\"ple\"");
+    home.write("other.toml", &other);
+    home.mtl("train other.toml --out part --resume").fails("is of another model");
+    assert!(same("part/weights.bin", "whole/weights.bin"));
+}
+
+#[test]
+fn a_model_is_replaced_whole_and_nothing_else_is_replaced() {
+    let home = with_model();
+    fs::write(home.path("m/weights.bin"), "damaged").unwrap();
+    home.mtl("predict m --data log.csv --out p.csv").fails("m/weights.bin");
+    home.mtl("train run.toml --out m").ok();
+    assert!(home.read("m/weights.bin") == trained().read("m/weights.bin"));
+    home.mtl("train run.toml --out new/deep/m").ok();
+    let entries = |folder: &str| fs::read_dir(home.path(folder)).unwrap().count();
+    assert_eq!(entries("new/deep"), 1, "no temporary file is left");
+    fs::create_dir(home.path("thesis")).unwrap();
+    home.write("thesis/chapter-1", "long work");
+    home.mtl("train run.toml --out thesis").fails("has files but no `model.toml`");
+    assert_eq!(home.text("thesis/chapter-1"), "long work");
+    home.mtl("train run.toml --out log.csv").fails("log.csv: is a file, expected a folder");
+    home.mtl("train run.toml --out log.csv/m").fails("log.csv/m: cannot be written");
+    assert_eq!(home.text("log.csv").lines().next().unwrap(), COLUMNS.join(","));
+}

@@ -1,0 +1,10 @@
+//! The built `mtl` command, run on files of its own: what it writes, and how it says no.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod compare;
+mod configurations;
+mod determinism;
+mod files;
+mod life;
+mod support;
