@@ -280,3 +280,42 @@ fn a_weighting_that_fails_updates_nothing() -> Result<()> {
     assert_eq!(params.get("bottom.0.weight")?, start.get("bottom.0.weight")?);
     Ok(())
 }
+
+/// The gradient is reduced in chunks of 8,192 values, each beside the same chunk of parameters.
+#[test]
+fn l2_reaches_the_weights_of_every_chunk() -> Result<()> {
+    let mut b = GraphBuilder::<f64>::new();
+    let x = b.values("x", 150)?;
+    let x = b.read(x)?;
+    let z = Mlp::new(&[120, 1], Activation::Tanh).build(&mut b, "tower", x)?;
+    let label = b.values("label.a", 1)?;
+    let loss = b.push("loss.a", RowLoss::new(Bce, z, label, None))?;
+    b.loss("a", loss)?;
+    let graph = Arc::new(b.finish());
+    let mut batch = Batch::for_graph(&graph);
+    batch.rows = 3;
+    batch.values[0] = (0..450).map(|i| f64::from(i).sin()).collect();
+    batch.values[1] = vec![1.0, 0.0, 1.0];
+    let params = Params::init(graph.layout(), 5);
+    let gradient = |l2: f64| -> Result<Vec<Vec<f64>>> {
+        let config = OptimiserConfig { l2, ..OptimiserConfig::default() };
+        let optimiser = Optimiser::new(config, graph.layout())?;
+        let mut step = Step::new(Arc::clone(&graph))?;
+        step.gradients(&params, &optimiser, &batch, &[1.0], 0)?;
+        let rows = |path: &str| -> Result<Vec<f64>> {
+            let Entry::Param(id) = graph.layout().find(path)? else { return Ok(Vec::new()) };
+            let g = step.dense_gradient(id);
+            Ok((0..g.rows()).flat_map(|r| g.row(r).to_vec()).collect())
+        };
+        graph.layout().paths().map(rows).collect()
+    };
+    let (plain, with_l2) = (gradient(0.0)?, gradient(0.01)?);
+    for (p, path) in graph.layout().paths().enumerate() {
+        let factor = if path.ends_with("weight") { 0.02 } else { 0.0 };
+        for (i, value) in params.get(path)?.iter().enumerate() {
+            let found = with_l2[p][i] - plain[p][i];
+            assert!((found - factor * value).abs() < 1e-15, "{path} [{i}]");
+        }
+    }
+    Ok(())
+}

@@ -156,7 +156,7 @@ impl<S: Scalar> Optimiser<S> {
             let from = range.start.max(start);
             let to = range.end.min(start + gradient.len());
             for i in from..to.max(from) {
-                gradient[i - start] += factor * values[i];
+                gradient[i - start] += factor * values[i - start];
             }
         }
     }

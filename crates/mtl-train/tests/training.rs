@@ -1,0 +1,202 @@
+//! The training loop on a small funnel: what must not change a result, and what it keeps.
+
+use mtl_data::{Dataset, funnel};
+use mtl_esm::{ChainConfig, LabelConfig, Nesting, Preset};
+use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use mtl_train::{
+    Compared, Contender, EpochRecord, Observer, Silent, TrainConfig, TrainingState, TruthOf,
+    compare, evaluate, fit,
+};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn data() -> Result<Dataset, Failure> {
+    Ok(funnel::load(&funnel::Config { rows: 6_000, users: 150, items: 60, ..Default::default() })?)
+}
+
+fn spec(name: &str, tasks: &[&str]) -> Result<ModelSpec, Failure> {
+    let tasks = tasks.iter().map(|task| TaskConfig::binary(*task)).collect();
+    let mut model = ModelConfig::new(name);
+    model.architecture.expert_units = Some(vec![12, 6]);
+    model.architecture.bottom_units = Some(vec![12, 6]);
+    model.architecture.gate_units = Some(vec![5]);
+    model.architecture.tower_units = Some(vec![6]);
+    Ok(ModelSpec::new(model, tasks, None)?)
+}
+
+fn config(epochs: usize) -> TrainConfig {
+    TrainConfig { epochs, batch_size: 700, seed: 3, ..TrainConfig::default() }
+}
+
+fn trained(spec: ModelSpec, data: &Dataset, config: &TrainConfig) -> Result<Model, Failure> {
+    let mut model = Model::new(spec, data.schema.clone(), config.seed)?;
+    fit(&mut model, (&data.train, &data.validation), config, None, &mut Silent)?;
+    Ok(model)
+}
+
+fn assert_same(one: &Model, other: &Model) -> Result<(), Failure> {
+    for path in one.graph().layout().paths() {
+        assert_eq!(one.params.get(path)?, other.params.get(path)?, "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() -> Result<(), Failure> {
+    let data = data()?;
+    let run = |threads: usize| -> Model {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let spec = spec("mmoe", &["click", "purchase"]).expect("a right specification");
+        let pool = pool.expect("a small pool");
+        pool.install(|| trained(spec, &data, &config(2)).expect("training works"))
+    };
+    let one = run(1);
+    for threads in [2, 3] {
+        assert_same(&one, &run(threads))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_order_of_tasks_changes_no_bit() -> Result<(), Failure> {
+    let data = data()?;
+    for name in mtl_arch::NAMES {
+        let one = trained(spec(name, &["click", "action", "purchase"])?, &data, &config(1))?;
+        let other = trained(spec(name, &["purchase", "click", "action"])?, &data, &config(1))?;
+        assert_same(&one, &other)?;
+        let (p, q) = (one.predict(&data.test)?, other.predict(&data.test)?);
+        assert_eq!(p.names(), q.names());
+        assert_eq!(p.values(), q.values(), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_resumed_run_ends_where_an_uninterrupted_one_does() -> Result<(), Failure> {
+    let data = data()?;
+    let tables = (&data.train, &data.validation);
+    let spec = spec("ple", &["click", "purchase"])?;
+    let mut whole = Model::new(spec.clone(), data.schema.clone(), 3)?;
+    let expected = fit(&mut whole, tables, &config(4), None, &mut Silent)?;
+
+    let mut first = Model::new(spec.clone(), data.schema.clone(), 3)?;
+    let state = fit(&mut first, tables, &config(2), None, &mut Silent)?.state;
+    let state = TrainingState::from_bytes(&state.to_bytes(), "state")?;
+    let mut resumed = Model::new(spec, data.schema.clone(), 99)?;
+    state.check(&resumed, &config(4), "state")?;
+    let found = fit(&mut resumed, tables, &config(4), Some(&state), &mut Silent)?;
+    assert_same(&whole, &resumed)?;
+    assert_eq!(found.history.best_epoch, expected.history.best_epoch);
+    let monitored = |records: &[EpochRecord]| -> Vec<Option<f64>> {
+        records.iter().map(|record| record.monitored).collect()
+    };
+    assert_eq!(monitored(&found.history.epochs), monitored(&expected.history.epochs));
+
+    let other = TrainConfig { batch_size: 9, ..config(4) };
+    let error = state.check(&resumed, &other, "state").unwrap_err();
+    assert_eq!(error.to_string(), "state: `batch_size` was 700, and is 9 now");
+    Ok(())
+}
+
+/// Notes what the loop says.
+#[derive(Default)]
+struct Notes(Vec<String>, Vec<bool>);
+
+impl Observer for Notes {
+    fn note(&mut self, text: &str) {
+        self.0.push(text.to_owned());
+    }
+
+    fn epoch_done(&mut self, _: &EpochRecord, is_best: bool) {
+        self.1.push(is_best);
+    }
+}
+
+#[test]
+fn the_best_epoch_is_kept_and_patience_runs_out() -> Result<(), Failure> {
+    let data = data()?;
+    let mut config = TrainConfig { patience: Some(2), ..config(40) };
+    config.learning_rate = Some(0.03); // fits the few users by heart soon
+    config.monitor = Some("log_loss_click".to_owned());
+    let spec = spec("shared_bottom", &["click"])?;
+    let mut model = Model::new(spec, data.schema.clone(), 3)?;
+    let mut notes = Notes::default();
+    let tables = (&data.train, &data.validation);
+    let history = fit(&mut model, tables, &config, None, &mut notes)?.history;
+    assert!(history.stopped_early, "{history:?}");
+    let best = history.best_epoch.expect("a loss is defined");
+    assert_eq!(history.epochs.len(), best + 2);
+    assert_eq!(notes.1.iter().rposition(|&is_best| is_best), Some(best - 1));
+    let found = evaluate(&model, &data.validation)?;
+    let loss = found.task("click").and_then(|t| t.binary()?.log_loss.value());
+    assert_eq!(loss, history.best);
+    Ok(())
+}
+
+#[test]
+fn a_missing_label_trains_nothing_and_counts_nowhere() -> Result<(), Failure> {
+    let data = data()?;
+    // `purchase_given_click` is missing wherever there is no click.
+    let labels = data.test.label_of("purchase_given_click").expect("the funnel has it");
+    let known = labels.iter().filter(|y| !y.is_nan()).count();
+    let model = trained(spec("mmoe", &["click", "purchase_given_click"])?, &data, &config(1))?;
+    let found = evaluate(&model, &data.test)?;
+    let report = found.task("purchase_given_click").and_then(|t| t.binary()).expect("binary");
+    assert_eq!((report.rows, report.missing), (known, labels.len() - known));
+    assert!(known > 30 && known < labels.len() / 2);
+    Ok(())
+}
+
+fn esmm(nesting: Option<Nesting>, click: &str) -> Result<ModelSpec, Failure> {
+    let label = |column: &str| LabelConfig::One(column.to_owned());
+    let labels = [("click", click), ("conversion", "purchase")];
+    let chain = ChainConfig {
+        preset: Some(Preset::Esmm),
+        nesting,
+        labels: labels.map(|(event, column)| (event.to_owned(), label(column))).into(),
+        ..ChainConfig::default()
+    };
+    Ok(ModelSpec::new(ModelConfig::new("towers"), Vec::new(), Some(chain))?)
+}
+
+#[test]
+fn labels_that_contradict_the_chain_are_counted_or_refused() -> Result<(), Failure> {
+    let data = data()?;
+    let tables = (&data.train, &data.validation);
+    // The action stands in for the click, so that purchases without it contradict the chain.
+    let mut model = Model::new(esmm(None, "action")?, data.schema.clone(), 1)?;
+    let mut notes = Notes::default();
+    fit(&mut model, tables, &config(1), None, &mut notes)?;
+    assert!(notes.0[0].ends_with(
+        "training rows have `conversion` without `click` and count as not `conversion`"
+    ));
+    let mut model = Model::new(esmm(Some(Nesting::Error), "action")?, data.schema.clone(), 1)?;
+    let error = fit(&mut model, tables, &config(1), None, &mut Silent).unwrap_err().to_string();
+    assert!(error.starts_with("[chain] labels: ") && error.contains("without `click`"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Failure> {
+    let data = data()?;
+    let contender = |name: &str, spec| Contender { name: name.to_owned(), spec, train: config(1) };
+    let contenders = [
+        contender("single_task", spec("single_task", &["click", "purchase"])?),
+        contender("esmm", esmm(None, "click")?),
+    ];
+    let truths = [TruthOf {
+        output: "pCVR",
+        label: Some("purchase_if_clicked"),
+        probability: "p_purchase_if_clicked",
+    }];
+    let compared = Compared { name: "funnel", dataset: &data, truths: &truths };
+    let results = compare(compared, &contenders, &[1, 2], |_, _| Box::new(Silent))?;
+    assert_eq!(results.tasks, ["click", "purchase", "pCTR", "pCTCVR", "pCVR"]);
+    let esmm = &results.models[1];
+    assert_eq!(esmm.seeds, [1, 2]);
+    let spread = &esmm.test["log_odds_rmse"]["pCVR"];
+    assert!(spread.mean.is_some_and(|m| m > 0.0 && m < 5.0) && spread.sd.is_some(), "{spread:?}");
+    assert!(esmm.test["auc_entire"]["pCVR"].mean.is_some());
+    assert!(results.models[0].test["gauc"].contains_key("macro"));
+    Ok(())
+}
