@@ -131,14 +131,15 @@ impl<S: Scalar> Op<S> for Mix {
     fn backward(&self, pass: &mut Backprop<'_, S>) {
         let last = self.inputs.len() - 1;
         let (rows, gates, dh) = (pass.rows(), pass.input(last), pass.take_gradient());
-        let dh = dh.as_mat();
+        let (dh, live) = (dh.as_mat(), pass.live());
         for (expert, uses) in self.uses.iter().enumerate() {
             let Some(mut de) = pass.input_gradient(expert) else { continue };
             vectorise(
                 #[inline(always)]
                 || {
                     for r in 0..rows {
-                        for (i, &(blend, column)) in uses.iter().enumerate() {
+                        let live_uses = uses.iter().filter(|(blend, _)| live[*blend]);
+                        for (i, &(blend, column)) in live_uses.enumerate() {
                             let blend = &self.blends[blend];
                             let dh = &dh.row(r)[blend.start..blend.start + blend.n_cols];
                             let g = gates.row(r)[column];
@@ -154,7 +155,7 @@ impl<S: Scalar> Op<S> for Mix {
         }
         for first in (0..rows).step_by(BLOCK) {
             let block = first..rows.min(first + BLOCK);
-            for blend in &self.blends {
+            for (blend, _) in self.blends.iter().zip(live).filter(|(_, live)| **live) {
                 for (k, &expert) in blend.experts.iter().enumerate() {
                     let e = pass.input(expert);
                     let Some(mut dg) = pass.input_gradient(last) else { return };
@@ -172,6 +173,14 @@ impl<S: Scalar> Op<S> for Mix {
                 }
             }
         }
+    }
+
+    fn skips_dead_parts(&self) -> bool {
+        true
+    }
+
+    fn keeps_gradient(&self) -> bool {
+        true
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::op::Put;
 use crate::reach::Reach;
-use crate::{Graph, IdSlot, Lookup, Mode, NodeId, ParamId, Scalar, TableId, ValueSlot};
+use crate::{Graph, IdSlot, Lookup, Mode, NodeId, ParamId, Scalar, TableId, ValueSlot, Var};
 
 /// One action of a schedule. A phase ends after a gather; the sums it wrote are added over all
 /// shards before the next phase starts.
@@ -141,6 +141,20 @@ impl Wanted {
         self
     }
 
+    /// Adds dense parameters.
+    #[must_use]
+    pub(crate) fn params<'a>(mut self, ids: impl IntoIterator<Item = &'a ParamId>) -> Self {
+        ids.into_iter().for_each(|id| self.params[id.index()] = true);
+        self
+    }
+
+    /// Adds tables.
+    #[must_use]
+    pub(crate) fn tables<'a>(mut self, ids: impl IntoIterator<Item = &'a TableId>) -> Self {
+        ids.into_iter().for_each(|id| self.tables[id.index()] = true);
+        self
+    }
+
     /// Adds a table.
     #[must_use]
     pub fn table(mut self, id: TableId) -> Self {
@@ -166,6 +180,8 @@ pub(crate) struct BackwardStep {
     pub(crate) fills: Vec<(NodeId, Range<usize>)>,
     pub(crate) inputs: Vec<Option<Put>>,
     pub(crate) params: Vec<Option<Put>>,
+    /// By part of the op: see [`crate::Backprop::is_live`].
+    pub(crate) live: Vec<bool>,
 }
 
 impl BackwardStep {
@@ -186,7 +202,8 @@ pub struct Backward {
     phases: Vec<Vec<Item>>,
     lookups: Vec<NodeId>,
     tables: Vec<TableId>,
-    reached: Vec<bool>,
+    /// By node: the columns whose gradients are written; empty where there is none.
+    written: Vec<Vec<bool>>,
 }
 
 impl Backward {
@@ -198,7 +215,7 @@ impl Backward {
             state.written[node] = vec![true; graph.nodes()[node].n_cols()];
         }
         for i in (0..graph.nodes().len()).rev() {
-            if state.needed[i] && !state.written[i].is_empty() {
+            if state.needed[i].contains(&true) && !state.written[i].is_empty() {
                 state.schedule(NodeId(i as u32));
             }
         }
@@ -216,9 +233,8 @@ impl Backward {
             let barrier = step.runs() && graph.nodes()[step.node.index()].op().n_statistics() > 0;
             push_item(&mut phases, i, barrier);
         }
-        let reached = state.written.iter().map(|w| !w.is_empty()).collect();
-        let (steps, lookups) = (state.steps, state.lookups);
-        Self { roots: roots.to_vec(), steps, phases, lookups, tables, reached }
+        let Scheduling { steps, lookups, written, .. } = state;
+        Self { roots: roots.to_vec(), steps, phases, lookups, tables, written }
     }
 
     /// The nodes whose gradients the caller seeds.
@@ -246,7 +262,17 @@ impl Backward {
 
     /// Whether a node has a gradient buffer.
     pub(crate) fn reaches(&self, node: usize) -> bool {
-        self.reached[node]
+        !self.written[node].is_empty()
+    }
+
+    /// The columns of a node whose gradients are written; empty where there is none.
+    pub(crate) fn written(&self, node: NodeId) -> &[bool] {
+        &self.written[node.index()]
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 }
 
@@ -254,7 +280,8 @@ struct Scheduling<'g, S> {
     graph: &'g Graph<S>,
     reach: Reach,
     wanted: &'g Wanted,
-    needed: Vec<bool>,
+    /// By node: the columns that something wanted lies beneath.
+    needed: Vec<Vec<bool>>,
     written: Vec<Vec<bool>>,
     param_written: Vec<bool>,
     steps: Vec<BackwardStep>,
@@ -263,11 +290,22 @@ struct Scheduling<'g, S> {
 
 impl<'g, S: Scalar> Scheduling<'g, S> {
     fn new(graph: &'g Graph<S>, roots: &[NodeId], wanted: &'g Wanted) -> Self {
-        let mut needed = wanted.nodes.clone();
+        let mut needed: Vec<Vec<bool>> = Vec::with_capacity(graph.nodes().len());
         for (i, node) in graph.nodes().iter().enumerate() {
-            needed[i] |= node.op().params().iter().any(|p| wanted.params[p.index()])
-                || node.op().lookups().iter().any(|l| wanted.tables[l.table.index()])
-                || node.op().inputs().iter().any(|v| needed[v.node.index()]);
+            let op = node.op();
+            let mut columns = vec![wanted.nodes[i]; node.n_cols()];
+            for part in op.parts() {
+                let is_needed = part.params.iter().any(|&p| wanted.params[op.params()[p].index()])
+                    || part.lookups.iter().any(|&l| wanted.tables[op.lookups()[l].table.index()])
+                    || part.inputs.iter().any(|(input, range)| {
+                        let read = read(op.inputs()[*input], range);
+                        needed[op.inputs()[*input].node.index()][read].contains(&true)
+                    });
+                if is_needed {
+                    columns[part.columns].fill(true);
+                }
+            }
+            needed.push(columns);
         }
         let n = graph.nodes().len();
         Self {
@@ -285,35 +323,34 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
     fn schedule(&mut self, node: NodeId) {
         let op = self.graph.nodes()[node.index()].op();
         let mut fills = Vec::new();
-        let width = self.written[node.index()].len();
-        self.fill(node, 0..width, &mut fills);
         // A part that no root depends on has a gradient of 0: neither its parameters nor its
-        // inputs are written.
+        // inputs are written. Nor are they where nothing beneath the part is wanted.
         let parts = op.parts();
-        let live = parts.iter().filter(|part| self.reach.any(node, part.columns.clone()));
-        let (mut live_inputs, mut live_params) =
-            (vec![false; op.inputs().len()], vec![false; op.params().len()]);
-        for part in live {
-            part.inputs.iter().for_each(|(i, _)| live_inputs[*i] = true);
+        let live: Vec<bool> = (parts.iter())
+            .map(|part| {
+                let columns = part.columns.clone();
+                self.reach.any(node, columns.clone())
+                    && self.needed[node.index()][columns].contains(&true)
+            })
+            .collect();
+        if op.skips_dead_parts() {
+            for (part, _) in parts.iter().zip(&live).filter(|(_, live)| **live) {
+                self.fill(node, part.columns.clone(), &mut fills);
+            }
+        } else {
+            let width = self.written[node.index()].len();
+            self.fill(node, 0..width, &mut fills);
+        }
+        let (mut reads, mut live_params) =
+            (vec![Vec::new(); op.inputs().len()], vec![false; op.params().len()]);
+        for (part, _) in parts.iter().zip(&live).filter(|(_, live)| **live) {
+            for (i, range) in &part.inputs {
+                reads[*i].push(read(op.inputs()[*i], range));
+            }
             part.params.iter().for_each(|&p| live_params[p] = true);
         }
-        let inputs = (op.inputs().iter().zip(live_inputs))
-            .map(|(var, live)| {
-                if !live || !self.needed[var.node.index()] {
-                    return None;
-                }
-                let n_cols = self.graph.nodes()[var.node.index()].n_cols();
-                let written = &mut self.written[var.node.index()];
-                written.resize(n_cols, false);
-                let columns = var.start()..var.start() + var.n_cols();
-                let fresh = !written[columns.clone()].iter().any(|&w| w);
-                if fresh {
-                    written[columns].fill(true);
-                    return Some(Put::Set);
-                }
-                self.fill(var.node, columns, &mut fills);
-                Some(Put::Add)
-            })
+        let inputs = (op.inputs().iter().zip(reads))
+            .map(|(&var, reads)| self.sink(var, reads, op.skips_dead_parts(), &mut fills))
             .collect();
         let params = (op.params().iter().zip(live_params))
             .map(|(param, live)| {
@@ -327,10 +364,40 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
         if !op.lookups().is_empty() {
             self.lookups.push(node); // its gradient is read by `scatter` after the pass
         }
-        let step = BackwardStep { node, fills, inputs, params };
+        let step = BackwardStep { node, fills, inputs, params, live };
         if step.runs() || !step.fills.is_empty() {
             self.steps.push(step);
         }
+    }
+
+    /// How an op writes to the gradient of an input of which its live parts read those columns.
+    fn sink(
+        &mut self,
+        var: Var,
+        mut reads: Vec<Range<usize>>,
+        skips: bool,
+        fills: &mut Vec<(NodeId, Range<usize>)>,
+    ) -> Option<Put> {
+        let node = var.node.index();
+        let needed = |columns: &Range<usize>| self.needed[node][columns.clone()].contains(&true);
+        if !reads.iter().any(needed) {
+            return None;
+        }
+        if !skips {
+            reads = vec![read(var, &(0..var.n_cols()))];
+        }
+        let written = &mut self.written[node];
+        written.resize(self.graph.nodes()[node].n_cols(), false);
+        let fresh = !reads.iter().any(|columns| written[columns.clone()].contains(&true));
+        for columns in reads {
+            if fresh {
+                self.written[node][columns].fill(true);
+            } else {
+                self.fill(var.node, columns, fills);
+            }
+        }
+        // Parts of one op that read the same columns write them one after another.
+        Some(if fresh { Put::Set } else { Put::Add })
     }
 
     /// Zero-fills the unwritten columns of a range and marks them written.
@@ -351,6 +418,11 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
             at = end;
         }
     }
+}
+
+/// The columns of its node that a range of an input's columns are.
+fn read(var: Var, range: &Range<usize>) -> Range<usize> {
+    var.start() + range.start..var.start() + range.end
 }
 
 /// Whether a mode needs barriers.

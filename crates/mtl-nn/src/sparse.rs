@@ -62,13 +62,19 @@ impl<S: Scalar> SparseGradient<S> {
         }
     }
 
-    /// Writes `factor` times this gradient over another's.
-    pub(crate) fn scaled_into(&self, factor: S, out: &mut Self) {
-        out.reset(self.ids.len());
-        for (&id, row) in self.ids.iter().zip(self.rows.chunks_exact(self.dim.max(1))) {
-            out.add(id, row);
+    /// Adds `factor` times another gradient of the same table.
+    pub(crate) fn add_scaled(&mut self, factor: S, other: &Self) {
+        for (&id, row) in other.ids.iter().zip(other.rows.chunks_exact(self.dim.max(1))) {
+            let place = |position: usize| position * self.dim..(position + 1) * self.dim;
+            if let Some(position) = self.find(id) {
+                let to = place(position);
+                self.rows[to].iter_mut().zip(row).for_each(|(to, &g)| *to += factor * g);
+            } else {
+                let to = place(self.ids.len());
+                self.add(id, row);
+                self.rows[to].iter_mut().for_each(|value| *value *= factor);
+            }
         }
-        out.rows.iter_mut().for_each(|value| *value *= factor);
     }
 
     /// The position of an id among [`SparseGradient::ids`].

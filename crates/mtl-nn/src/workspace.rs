@@ -1,5 +1,8 @@
 //! The buffers of one shard, and the passes over them.
 
+use std::ops::Range;
+
+use crate::kernel::vectorise;
 use crate::op::{Backprop, Forward};
 use crate::plan::{BackwardStep, Item, is_training};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
@@ -221,6 +224,7 @@ impl<S: Scalar> Workspace<S> {
                 param_gradients: flat,
                 input_sinks: &step.inputs,
                 param_sinks: &step.params,
+                live: &step.live,
                 batch: pass.batch,
                 mode: pass.mode,
                 forward_statistics: of(forward_statistics, i),
@@ -236,6 +240,30 @@ impl<S: Scalar> Workspace<S> {
     /// Exchanges the gradient buffer of a lookup node for one that outlives the shard's pass.
     pub(crate) fn swap_gradient(&mut self, node: NodeId, buffer: &mut Vec<S>) {
         std::mem::swap(&mut self.gradients[node.index()], buffer);
+    }
+
+    /// Multiplies some columns of a node's gradient; by zero, whatever they hold.
+    pub(crate) fn scale_gradient(
+        &mut self,
+        graph: &Graph<S>,
+        (node, columns): (NodeId, Range<usize>),
+        factor: S,
+    ) {
+        let (width, rows) = (graph.widths()[node.index()], self.rows);
+        let gradient = &mut self.gradients[node.index()];
+        vectorise(
+            #[inline(always)]
+            || {
+                for row in gradient.chunks_exact_mut(width).take(rows) {
+                    let row = &mut row[columns.clone()];
+                    if factor == S::zero() {
+                        row.fill(S::zero());
+                    } else {
+                        row.iter_mut().for_each(|value| *value *= factor);
+                    }
+                }
+            },
+        );
     }
 
     fn zero(&mut self, graph: &Graph<S>, step: &BackwardStep) {

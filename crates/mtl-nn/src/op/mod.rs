@@ -164,6 +164,18 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
     /// [`Op::inputs`] and [`Op::params`].
     fn backward(&self, pass: &mut Backprop<'_, S>);
 
+    /// Whether [`Op::backward`] leaves alone the parts that [`Backprop::is_live`] denies: it reads
+    /// no gradient of theirs and writes no column that only they read. A schedule of one loss then
+    /// costs that loss's parts; without it the dead columns are filled with zeros first.
+    fn skips_dead_parts(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Op::backward`] leaves the gradient of the output as it found it.
+    fn keeps_gradient(&self) -> bool {
+        false
+    }
+
     /// Adds the gradients of the rows of `table` to `sink`, one batch row after another.
     fn scatter(&self, table: TableId, rows: &RowGradients<'_, S>, sink: &mut SparseGradient<S>) {
         let _ = (table, rows, sink);

@@ -143,6 +143,7 @@ pub struct Backprop<'a, S> {
     pub(crate) param_gradients: &'a mut [S],
     pub(crate) input_sinks: &'a [Option<Put>],
     pub(crate) param_sinks: &'a [Option<Put>],
+    pub(crate) live: &'a [bool],
     pub(crate) batch: &'a Batch<S>,
     pub(crate) mode: Mode,
     pub(crate) forward_statistics: &'a [f64],
@@ -274,6 +275,18 @@ impl<'a, S: Scalar> Backprop<'a, S> {
         let add = self.param_sinks[i]? == Put::Add;
         let spec = self.params.layout().param(self.op_params[i]);
         Some(Sink { to: spec.bank_window_mut(self.param_gradients, n_cols), add })
+    }
+
+    /// Whether part `i` of [`crate::Op::parts`] leads from what the pass starts at to something that
+    /// is wanted.
+    #[inline]
+    pub const fn is_live(&self, i: usize) -> bool {
+        self.live[i]
+    }
+
+    /// [`Backprop::is_live`] of all parts.
+    pub const fn live(&self) -> &'a [bool] {
+        self.live
     }
 
     /// Whether parameters `i` and `j` want their gradients in the same way.

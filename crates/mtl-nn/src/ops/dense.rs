@@ -106,7 +106,10 @@ impl Dense {
     /// Turns dy into dz in place, summing the columns into the gradient of the bias.
     fn through_activation<S: Scalar>(&self, pass: &mut Backprop<'_, S>, dz: &mut MatMut<'_, S>) {
         let (y, mode, first_row) = (pass.output(), pass.mode(), pass.first_row());
-        for unit in &self.units {
+        for (u, unit) in self.units.iter().enumerate() {
+            if !pass.is_live(u) {
+                continue;
+            }
             let y = y.columns(unit.start, unit.n_out);
             let mut dz = dz.columns(unit.start, unit.n_out);
             let mask = Mask::new(unit.dropout, mode);
@@ -153,6 +156,27 @@ impl Dense {
             if let Some(sink) = pass.bank_gradient(weight, n_cols) {
                 let dz = dz.as_mat().columns(start, n_cols);
                 product(sink.to, sink.add, x, dz, Transpose::First);
+            }
+            first += n;
+        }
+    }
+}
+
+impl Dense {
+    /// dx = Σ dz·Wᵀ, in as few products as the live units allow: units are parts.
+    fn input<S: Scalar>(&self, pass: &mut Backprop<'_, S>, dz: &MatMut<'_, S>, product_: &Product) {
+        let end = product_.first + product_.n_units;
+        let mut is_first = true;
+        let mut first = product_.first;
+        while first < end {
+            let n = (first..end).take_while(|&u| pass.is_live(u) == pass.is_live(first)).count();
+            if pass.is_live(first) {
+                let (start, n_cols) = self.span(first, n);
+                let w = pass.param_bank(self.params[self.units[first].weight], n_cols);
+                let Some(sink) = pass.input_gradient(product_.input) else { return };
+                let dz = dz.as_mat().columns(start, n_cols);
+                product(sink.to, sink.add || !is_first, dz, w, Transpose::Second);
+                is_first = false;
             }
             first += n;
         }
@@ -224,13 +248,12 @@ impl<S: Scalar> Op<S> for Dense {
         self.through_activation(pass, &mut dz);
         for p in &self.products {
             self.weights(pass, &dz, p);
-            let (start, n_cols) = self.span(p.first, p.n_units);
-            let w = pass.param_bank(self.params[self.units[p.first].weight], n_cols);
-            if let Some(sink) = pass.input_gradient(p.input) {
-                let dz = dz.as_mat().columns(start, n_cols);
-                product(sink.to, sink.add, dz, w, Transpose::Second);
-            }
+            self.input(pass, &dz, p);
         }
+    }
+
+    fn skips_dead_parts(&self) -> bool {
+        true
     }
 }
 

@@ -66,19 +66,34 @@ impl<S: Scalar> Op<S> for Softmax {
     }
 
     fn backward(&self, pass: &mut Backprop<'_, S>) {
-        let (g, mut d) = (pass.output(), pass.take_gradient());
+        let (g, d, live) = (pass.output(), pass.take_gradient(), pass.live());
+        let d = d.as_mat();
         let Some(mut dz) = pass.input_gradient(0) else { return };
         for r in 0..g.rows() {
-            let (g, d) = (g.row(r), d.row(r));
+            let (g, d, dz_row) = (g.row(r), d.row(r), dz.to.row(r));
             let mut start = 0;
-            for &n in &self.segments {
-                let (g, d) = (&g[start..start + n], &mut d[start..start + n]);
-                let mean = g.iter().zip(&*d).fold(S::zero(), |sum, (&g, &d)| sum + g * d);
-                g.iter().zip(d).for_each(|(&g, d)| *d = g * (*d - mean));
+            for (i, &n) in self.segments.iter().enumerate() {
+                let columns = start..start + n;
                 start += n;
+                if !live[i] {
+                    continue;
+                }
+                let (g, d) = (&g[columns.clone()], &d[columns.clone()]);
+                let mean = g.iter().zip(d).fold(S::zero(), |sum, (&g, &d)| sum + g * d);
+                for ((&g, &d), dz_value) in g.iter().zip(d).zip(&mut dz_row[columns]) {
+                    let value = g * (d - mean);
+                    *dz_value = if dz.add { *dz_value + value } else { value };
+                }
             }
-            dz.put_row(r, d.iter().copied());
         }
+    }
+
+    fn skips_dead_parts(&self) -> bool {
+        true
+    }
+
+    fn keeps_gradient(&self) -> bool {
+        true
     }
 }
 

@@ -7,6 +7,7 @@
 mod per_loss;
 mod reduce;
 mod shards;
+mod start;
 mod weighed;
 
 use std::sync::{Arc, Mutex};
@@ -247,7 +248,7 @@ impl<S: Scalar> Step<S> {
 
     /// Loss weights become seeds: dL/d(row loss) = weight / Σ w.
     fn seed(&mut self, batch: &Batch<S>, weights: &[f64]) {
-        for (i, root) in self.backward.roots().iter().enumerate() {
+        for (i, root) in self.plan.targets().iter().enumerate() {
             let op = self.graph.nodes()[root.index()].op();
             let total = op.total_weight(batch).unwrap_or(1.0);
             self.total_weights[i] = total;
@@ -261,7 +262,7 @@ impl<S: Scalar> Step<S> {
             for shard in &self.shards[..n] {
                 let value = shard.losses[i];
                 if !value.is_finite() {
-                    let root = self.backward.roots()[i];
+                    let root = self.plan.targets()[i];
                     let named = self.graph.losses().iter().find(|(_, node)| *node == root);
                     let node = self.graph.nodes()[root.index()].name();
                     return Err(Error::LossNotFinite {

@@ -1,19 +1,23 @@
 //! Each loss's own gradient, and the Gram matrix of them over shared parameters.
 //!
 //! The towers are visited once: the pass of one loss also gives the gradients of the parameters
-//! that only this loss reaches, and the weighted pass after it leaves them out.
+//! that only this loss reaches, and those that the Gram matrix is taken over need no other pass
+//! either: their part of the update is Σ shared_t·g_t. What is left to the weighted pass starts
+//! beneath the towers, where the architecture allows it.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::reduce::{scatter, squares};
-use super::{Passes, Step};
+use super::reduce::{add_shards, scatter, squares};
+use super::shards::Shard;
+use super::start::{self, StartColumns};
+use super::{LossWeights, Passes, Step};
 use crate::optimiser::CHUNK;
 use crate::reach::Reach;
 use crate::{
-    Backward, Batch, Graph, Layout, Mode, Optimiser, Ownership, ParamId, Params, Role, Scalar,
-    SparseGradient, TableId, Wanted, kernel,
+    Backward, Batch, Graph, Layout, Mode, NodeId, Optimiser, Ownership, ParamId, Params, Role,
+    Scalar, SparseGradient, TableId, Wanted, kernel,
 };
 
 /// Which shared parameters the Gram matrix is taken over.
@@ -36,21 +40,41 @@ pub enum Shared {
 #[derive(Debug)]
 pub(super) struct PerLoss<S> {
     schedules: Vec<Backward>,
+    /// Where the weighted pass starts, if not at the losses.
+    start: Option<Vec<StartColumns>>,
     /// Runs of the flat vector that the Gram matrix is taken over.
     shared: Vec<Range<usize>>,
     tables: Vec<TableId>,
-    /// Runs that only one loss reaches, and tables likewise.
-    owned: Vec<(Vec<Range<usize>>, Vec<TableId>)>,
-    /// By loss: the reduced gradient, meaningful in `shared` and the loss's `owned` runs.
+    /// By loss: the tables that it alone reaches.
+    owned_tables: Vec<Vec<TableId>>,
+    /// By chunk of the flat gradient: its runs, and where they come from.
+    sources: Vec<Vec<(Range<usize>, Source)>>,
+    /// By loss: the reduced gradient, meaningful in the `shared` runs.
     flat: Vec<Vec<S>>,
     /// By loss, then by table.
     sparse: Vec<Vec<SparseGradient<S>>>,
+    present: Vec<bool>,
     gram: Vec<f64>,
+}
+
+/// Where a run of the flat gradient comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The weighted pass.
+    Weighted,
+    /// Σ shared_t·g_t.
+    Combined,
+    /// own_t·g_t of the one loss that reaches it.
+    Own(usize),
 }
 
 impl<S> PerLoss<S> {
     pub(super) fn schedules(&self) -> &[Backward] {
         &self.schedules
+    }
+
+    pub(super) fn start(&self) -> Option<&[StartColumns]> {
+        self.start.as_deref()
     }
 
     pub(super) fn gram(&self) -> &[f64] {
@@ -59,102 +83,138 @@ impl<S> PerLoss<S> {
 }
 
 impl<S: Scalar> PerLoss<S> {
-    fn new(graph: &Graph<S>, ownership: &Ownership, shared: Shared) -> Self {
+    /// The schedules of single losses, and that of the weighted pass.
+    fn new(graph: &Graph<S>, ownership: &Ownership, shared: Shared) -> (Self, Backward) {
         let layout = graph.layout();
-        let (params, tables) = gram_parameters(graph, ownership, shared);
-        let mut per_loss = Self {
-            schedules: Vec::new(),
-            shared: runs(layout, &params),
-            tables,
-            owned: Vec::new(),
-            flat: Vec::new(),
-            sparse: Vec::new(),
-            gram: vec![0.0; graph.losses().len() * graph.losses().len()],
+        let gram = gram_parameters(graph, ownership, shared);
+        let left = left_parameters(graph, ownership, &gram);
+        let starts = start::nodes(graph, |node, part| {
+            let op = graph.nodes()[node.index()].op();
+            part.params.iter().any(|&p| left.0.contains(&op.params()[p]))
+                || part.lookups.iter().any(|&l| left.1.contains(&op.lookups()[l].table))
+        });
+        let schedules = schedules(graph, ownership, &gram, starts.as_deref().unwrap_or(&[]));
+        let start = starts.as_ref().and_then(|nodes| start::columns(graph, nodes, &schedules));
+        let losses: Vec<_> = graph.losses().iter().map(|loss| loss.1).collect();
+        let roots = starts.filter(|_| start.is_some()).unwrap_or(losses);
+        let wanted = Wanted::none(graph).params(&left.0).tables(&left.1);
+        let weighted = Backward::new(graph, &roots, &wanted);
+        let n = schedules.len();
+        let sparse = || layout.tables().iter().map(|t| SparseGradient::new(t.dim)).collect();
+        let per_loss = Self {
+            schedules,
+            start,
+            shared: runs(layout, &gram.0),
+            owned_tables: (0..n).map(|t| owned(graph, ownership, t).1).collect(),
+            sources: sources(graph, ownership, &gram.0),
+            tables: gram.1,
+            flat: vec![vec![S::zero(); layout.n_trainable()]; n],
+            sparse: (0..n).map(|_| sparse()).collect(),
+            present: vec![false; n],
+            gram: vec![0.0; n * n],
         };
-        for (t, &(_, root)) in graph.losses().iter().enumerate() {
-            let own = all_params(layout).filter(|&p| ownership.param(p) == [t]).collect::<Vec<_>>();
-            let own_tables: Vec<_> =
-                all_tables(layout).filter(|&table| ownership.table(table) == [t]).collect();
-            let mut wanted = Wanted::none(graph);
-            for &param in params.iter().chain(&own) {
-                wanted = wanted.param(param);
-            }
-            for &table in per_loss.tables.iter().chain(&own_tables) {
-                wanted = wanted.table(table);
-            }
-            per_loss.schedules.push(Backward::new(graph, &[root], &wanted));
-            per_loss.owned.push((runs(layout, &own), own_tables));
-            per_loss.flat.push(vec![S::zero(); layout.n_trainable()]);
-            let sparse = layout.tables().iter().map(|t| SparseGradient::new(t.dim));
-            per_loss.sparse.push(sparse.collect());
-        }
-        per_loss
+        (per_loss, weighted)
     }
 
     /// ⟨g_i, g_j⟩ over the shared parameters, in f64.
     fn fill_gram(&mut self) {
         let n = self.flat.len();
-        let pairs: Vec<_> = (0..n).flat_map(|i| (i..n).map(move |j| (i, j))).collect();
         let (shared, tables, flat, sparse) = (&self.shared, &self.tables, &self.flat, &self.sparse);
-        let product = |&(i, j): &(usize, usize)| {
-            let run = |run: &Range<usize>| dot(&flat[i][run.clone()], &flat[j][run.clone()]);
-            let dense: f64 = shared.iter().map(run).sum();
-            let table = |t: &TableId| sparse_dot(&sparse[i][t.index()], &sparse[j][t.index()]);
-            dense + tables.iter().map(table).sum::<f64>()
-        };
-        let products: Vec<f64> = pairs.par_iter().map(product).collect();
-        for ((i, j), value) in pairs.into_iter().zip(products) {
-            self.gram[i * n + j] = value;
-            self.gram[j * n + i] = value;
+        self.gram.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
+            for (j, product) in row.iter_mut().enumerate().skip(i) {
+                let run = |run: &Range<usize>| dot(&flat[i][run.clone()], &flat[j][run.clone()]);
+                let dense: f64 = shared.iter().map(run).sum();
+                let table = |t: &TableId| sparse_dot(&sparse[i][t.index()], &sparse[j][t.index()]);
+                *product = dense + tables.iter().map(table).sum::<f64>();
+            }
+        });
+        for i in 0..n {
+            for j in 0..i {
+                self.gram[i * n + j] = self.gram[j * n + i];
+            }
+        }
+    }
+
+    /// One chunk of the flat gradient, run by run.
+    #[inline(always)]
+    pub(super) fn combine(
+        &self,
+        chunk: usize,
+        out: &mut [S],
+        shards: &[Shard<S>],
+        weights: &LossWeights,
+    ) {
+        for (run, source) in &self.sources[chunk] {
+            let out = &mut out[run.start - chunk * CHUNK..run.end - chunk * CHUNK];
+            match *source {
+                Source::Weighted => add_shards(out, shards, None, run.clone()),
+                Source::Own(t) if self.present[t] => {
+                    add_shards(out, shards, Some(t), run.clone());
+                    let weight = S::of(weights.own[t]);
+                    out.iter_mut().for_each(|value| *value *= weight);
+                }
+                Source::Own(_) => out.fill(S::zero()),
+                Source::Combined => {
+                    out.fill(S::zero());
+                    for (t, flat) in self.flat.iter().enumerate() {
+                        kernel::axpy(out, S::of(weights.shared[t]), &flat[run.clone()]);
+                    }
+                }
+            }
         }
     }
 }
 
 impl<S: Scalar> Step<S> {
-    /// Makes the schedules of single losses, and leaves to the weighted pass what several reach.
+    /// Makes the schedules of single losses, and leaves to the weighted pass what they do not give.
     pub(super) fn weigh_by_gradients(&mut self, shared: Shared) {
-        let (graph, ownership) = (&self.graph, Ownership::of(&self.graph));
-        let layout = graph.layout();
-        let mut wanted = Wanted::none(graph);
-        for param in all_params(layout).filter(|&p| ownership.param(p).len() > 1) {
-            wanted = wanted.param(param);
-        }
-        for table in all_tables(layout).filter(|&t| ownership.table(t).len() > 1) {
-            wanted = wanted.table(table);
-        }
-        self.per_loss = Some(PerLoss::new(graph, &ownership, shared));
-        self.backward = Backward::new(graph, self.plan.targets(), &wanted);
+        let (per_loss, weighted) = PerLoss::new(&self.graph, &Ownership::of(&self.graph), shared);
+        self.per_loss = Some(per_loss);
+        self.backward = weighted;
     }
 
-    /// One backward pass for each loss, reduced in shard order, and the Gram matrix.
-    pub(super) fn per_loss_gradients(
+    /// The forward pass, and a backward pass for each loss that is present, if asked for.
+    pub(super) fn run_losses(
         &mut self,
         params: &Params<S>,
         batch: &Batch<S>,
         mode: Mode,
         n: usize,
     ) {
-        for t in 0..self.losses.len() {
-            if self.total_weights[t] > 0.0 {
-                self.run_shards(params, batch, mode, n, Passes::BackwardOf(t));
-            }
-        }
+        let totals = std::mem::take(&mut self.total_weights);
+        let n_losses = if self.per_loss.is_some() { totals.len() } else { 0 };
+        let present = (0..n_losses).filter(|&t| totals[t] > 0.0);
+        let passes = std::iter::once(Passes::Forward).chain(present.map(Passes::BackwardOf));
+        self.run_all(params, batch, mode, n, passes);
+        self.total_weights = totals;
+    }
+
+    /// Reduces the gradients of single losses over the shared parameters, in shard order, and all
+    /// tables of theirs; then the Gram matrix.
+    pub(super) fn reduce_per_loss(&mut self, batch: &Batch<S>, n: usize) {
         let Some(per_loss) = &mut self.per_loss else { return };
+        for (present, &total) in per_loss.present.iter_mut().zip(&self.total_weights) {
+            *present = total > 0.0;
+        }
         let (graph, shards) = (&self.graph, &self.shards[..n]);
-        let PerLoss { schedules, shared, tables, owned, flat, sparse, .. } = per_loss;
-        let losses = (&*schedules, &*owned, &mut *flat, &mut *sparse).into_par_iter();
-        let (shared, tables, present) = (&*shared, &*tables, &self.total_weights);
-        losses.enumerate().for_each(|(t, (schedule, (own, own_tables), flat, sparse))| {
-            for run in shared.iter().chain(own) {
+        let PerLoss { schedules, shared, tables, owned_tables, flat, sparse, present, .. } =
+            per_loss;
+        let losses = (&*schedules, &*owned_tables, &mut *flat, &mut *sparse).into_par_iter();
+        let (shared, tables, present) = (&*shared, &*tables, &*present);
+        losses.enumerate().for_each(|(t, (schedule, own_tables, flat, sparse))| {
+            for run in shared {
                 let out = &mut flat[run.clone()];
-                out.fill(S::zero());
-                for shard in shards.iter().filter(|_| present[t] > 0.0) {
-                    kernel::add(out, &shard.per_loss[t].flat[run.clone()]);
-                }
+                kernel::vectorise(
+                    #[inline(always)]
+                    || match present[t] {
+                        true => add_shards(out, shards, Some(t), run.clone()),
+                        false => out.fill(S::zero()),
+                    },
+                );
             }
             for &table in tables.iter().chain(own_tables) {
                 let sparse = &mut sparse[table.index()];
-                match present[t] > 0.0 {
+                match present[t] {
                     true => scatter(graph, schedule, table, shards, Some(t), batch, sparse),
                     false => sparse.reset(0),
                 }
@@ -163,35 +223,36 @@ impl<S: Scalar> Step<S> {
         per_loss.fill_gram();
     }
 
-    /// Adds own_t·g_t to the parameters that only loss t reaches, which the weighted pass left out.
-    pub(super) fn add_own_gradients(&mut self, params: &Params<S>, optimiser: &Optimiser<S>) {
+    /// The tables that the weighted pass left out: own_t·g_t, or Σ shared_t·g_t.
+    pub(super) fn reduce_per_loss_tables(&mut self, params: &Params<S>, optimiser: &Optimiser<S>) {
         let Some(per_loss) = &self.per_loss else { return };
-        for (t, (runs, tables)) in per_loss.owned.iter().enumerate() {
-            let weight = S::of(self.loss_weights.own[t]);
-            for run in runs {
-                let own = &per_loss.flat[t][run.clone()];
-                kernel::axpy(&mut self.gradient[run.clone()], weight, own);
+        let owned = per_loss.owned_tables.iter().enumerate();
+        let owned = owned.flat_map(|(t, tables)| tables.iter().map(move |&table| (table, Some(t))));
+        for (table, owner) in owned.chain(per_loss.tables.iter().map(|&table| (table, None))) {
+            let out = &mut self.sparse[table.index()];
+            let of_table = |t: usize| &per_loss.sparse[t][table.index()];
+            let losses = owner.map_or(0..self.losses.len(), |t| t..t + 1);
+            out.reset(losses.clone().map(|t| of_table(t).ids().len()).sum());
+            for t in losses {
+                let weights = &self.loss_weights;
+                let weights = if owner.is_some() { &weights.own } else { &weights.shared };
+                out.add_scaled(S::of(weights[t]), of_table(t));
             }
-            for &table in tables {
-                let (own, out) =
-                    (&per_loss.sparse[t][table.index()], &mut self.sparse[table.index()]);
-                own.scaled_into(weight, out);
-                optimiser.add_table_l2(params.table(table), out);
-                self.table_norms[table.index()] = squares(out.rows());
-            }
-        }
-        for (chunk, norm) in self.gradient.chunks(CHUNK).zip(&mut self.chunk_norms) {
-            *norm = squares(chunk);
+            optimiser.add_table_l2(params.table(table), out);
+            self.table_norms[table.index()] = squares(out.rows());
         }
     }
 }
+
+/// Dense parameters, and tables.
+type Parameters = (Vec<ParamId>, Vec<TableId>);
 
 /// The parameters and tables that the Gram matrix is taken over.
 fn gram_parameters<S: Scalar>(
     graph: &Graph<S>,
     ownership: &Ownership,
     shared: Shared,
-) -> (Vec<ParamId>, Vec<TableId>) {
+) -> Parameters {
     let layout = graph.layout();
     let is_shared = |p: ParamId| ownership.param(p).len() > 1;
     let dense = || all_params(layout).filter(|&p| is_shared(p)).collect::<Vec<_>>();
@@ -230,6 +291,70 @@ fn all_tables(layout: &Layout) -> impl Iterator<Item = TableId> {
 /// The runs of the flat vector that some parameters fill, in order.
 fn runs(layout: &Layout, params: &[ParamId]) -> Vec<Range<usize>> {
     layout.runs(params.iter().map(|&p| layout.param(p)))
+}
+
+/// What several losses reach and the Gram matrix is not taken over: left to the weighted pass.
+fn left_parameters<S: Scalar>(
+    graph: &Graph<S>,
+    ownership: &Ownership,
+    gram: &Parameters,
+) -> Parameters {
+    let layout = graph.layout();
+    let is_left = |p: &ParamId| ownership.param(*p).len() > 1 && !gram.0.contains(p);
+    let is_table_left = |t: &TableId| ownership.table(*t).len() > 1 && !gram.1.contains(t);
+    (
+        all_params(layout).filter(is_left).collect(),
+        all_tables(layout).filter(is_table_left).collect(),
+    )
+}
+
+/// What one loss alone reaches.
+fn owned<S: Scalar>(graph: &Graph<S>, ownership: &Ownership, t: usize) -> Parameters {
+    let layout = graph.layout();
+    let params = all_params(layout).filter(|&p| ownership.param(p) == [t]);
+    (params.collect(), all_tables(layout).filter(|&table| ownership.table(table) == [t]).collect())
+}
+
+/// The pass of each loss: its own parameters, those of the Gram matrix, and the `starts`.
+fn schedules<S: Scalar>(
+    graph: &Graph<S>,
+    ownership: &Ownership,
+    gram: &Parameters,
+    starts: &[NodeId],
+) -> Vec<Backward> {
+    let schedule = |(t, &(_, root)): (usize, &(String, NodeId))| {
+        let own = owned(graph, ownership, t);
+        let wanted = Wanted::none(graph).params(gram.0.iter().chain(&own.0));
+        let wanted = wanted.tables(gram.1.iter().chain(&own.1));
+        let wanted = starts.iter().fold(wanted, |wanted, &node| wanted.node(node));
+        Backward::new(graph, &[root], &wanted)
+    };
+    graph.losses().iter().enumerate().map(schedule).collect()
+}
+
+/// By chunk of the flat gradient: its runs, and where they come from.
+fn sources<S: Scalar>(
+    graph: &Graph<S>,
+    ownership: &Ownership,
+    gram: &[ParamId],
+) -> Vec<Vec<(Range<usize>, Source)>> {
+    let layout = graph.layout();
+    let mut sources = vec![Source::Weighted; layout.n_trainable()];
+    for t in 0..graph.losses().len() {
+        let own = owned(graph, ownership, t).0;
+        runs(layout, &own).into_iter().for_each(|run| sources[run].fill(Source::Own(t)));
+    }
+    runs(layout, gram).into_iter().for_each(|run| sources[run].fill(Source::Combined));
+    let of_chunk = |(i, chunk): (usize, &[Source])| {
+        let mut start = i * CHUNK;
+        let run = |run: &[Source]| {
+            let place = start..start + run.len();
+            start = place.end;
+            (place, run[0])
+        };
+        chunk.chunk_by(PartialEq::eq).map(run).collect()
+    };
+    sources.chunks(CHUNK).enumerate().map(of_chunk).collect()
 }
 
 /// ⟨x, y⟩ in f64.

@@ -1,5 +1,7 @@
 //! The reduction: gradients of all shards into one, always in shard order.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Step;
@@ -20,16 +22,15 @@ impl<S: Scalar> Step<S> {
         n: usize,
     ) {
         let shards = &self.shards[..n];
+        let per_loss = self.per_loss.as_ref().map(|per_loss| (per_loss, &self.loss_weights));
         let chunks = self.gradient.par_chunks_mut(CHUNK).zip(&mut self.chunk_norms);
         chunks.enumerate().for_each(|(i, (out, norm))| {
             let span = i * CHUNK..i * CHUNK + out.len();
             crate::kernel::vectorise(
                 #[inline(always)]
-                || {
-                    out.copy_from_slice(&shards[0].main.flat[span.clone()]);
-                    for shard in &shards[1..] {
-                        crate::kernel::add(out, &shard.main.flat[span.clone()]);
-                    }
+                || match per_loss {
+                    None => add_shards(out, shards, None, span.clone()),
+                    Some((per_loss, weights)) => per_loss.combine(i, out, shards, weights),
                 },
             );
             optimiser.add_l2(span.start, &params.trainable[span], out);
@@ -64,6 +65,20 @@ impl<S: Scalar> Step<S> {
         // Finite values whose squares overflow leave nobody to blame but the whole.
         let parameter = parameter.unwrap_or_else(|| "(the norm of all)".to_owned());
         Error::GradientNotFinite { step, parameter }
+    }
+}
+
+/// The sum over the shards of a span of one loss's gradient, or of the weighted sum's.
+#[inline(always)]
+pub(super) fn add_shards<S: Scalar>(
+    out: &mut [S],
+    shards: &[Shard<S>],
+    loss: Option<usize>,
+    span: Range<usize>,
+) {
+    out.copy_from_slice(&shards[0].gradients(loss).flat[span.clone()]);
+    for shard in &shards[1..] {
+        crate::kernel::add(out, &shard.gradients(loss).flat[span.clone()]);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::Step;
+use super::start::StartColumns;
 use crate::workspace::{Pass, Statistics};
 use crate::{Backward, Batch, Graph, Mode, NodeId, Params, Plan, Scalar, Workspace};
 
@@ -83,7 +84,8 @@ impl<S: Scalar> Step<S> {
         }
     }
 
-    /// Runs passes over the first `n` shards: one fork-join, plus one a barrier.
+    /// Runs one pass, or forward and backward together, over the first `n` shards: one fork-join,
+    /// plus one a barrier.
     pub(super) fn run_shards(
         &mut self,
         params: &Params<S>,
@@ -92,45 +94,114 @@ impl<S: Scalar> Step<S> {
         n: usize,
         passes: Passes<'_, S>,
     ) {
-        let loss = passes.loss();
-        let schedule = match loss {
-            Some(loss) => self.per_loss.as_ref().map(|p| &p.schedules()[loss]),
-            None => Some(&self.backward),
-        };
-        let backward = schedule.unwrap_or(&self.backward);
-        let n_forward = if passes.has_forward() { self.plan.phases().len() } else { 0 };
-        let n_backward = if passes.has_backward() { backward.phases().len() } else { 0 };
-        // The last forward phase and the first backward one have no barrier between them.
-        let joined = usize::from(n_forward > 0 && n_backward > 0);
-        let keeps_values = self.keeps_values;
-        for phase in 0..n_forward + n_backward - joined {
-            let context = Context {
-                graph: &self.graph,
-                plan: &self.plan,
-                backward,
-                params,
-                batch,
-                mode,
-                seeds: passes.seeds(&self.seeds),
-                loss,
-                statistics: &self.statistics,
-                forward: (phase < n_forward).then_some(phase),
-                backward_phase: (phase + joined >= n_forward && n_backward > 0)
-                    .then(|| phase + joined - n_forward),
-            };
-            let workspaces = &*self.workspaces;
-            self.shards[..n].par_iter_mut().enumerate().with_max_len(1).for_each(|(i, shard)| {
-                let worker =
-                    if keeps_values { i } else { rayon::current_thread_index().unwrap_or(0) };
-                let mut workspace =
-                    workspaces[worker].lock().expect("a worker that panicked ends the run");
-                context.run(&mut workspace, shard);
-            });
+        let (n_forward, n_phases) = self.phases(passes);
+        for phase in 0..n_phases {
+            self.fork(params, batch, mode, n, std::iter::once((passes, phase)));
             if phase + 1 < n_forward {
                 add_statistics(&mut self.statistics[0], &self.shards[..n], 0);
-            } else if phase + 1 < n_forward + n_backward - joined {
+            } else if phase + 1 < n_phases {
                 add_statistics(&mut self.statistics[1], &self.shards[..n], 1);
             }
+        }
+    }
+
+    /// Runs passes one after another; in one fork-join if none of them has a barrier, so that a
+    /// shard's values are still near when the next pass reads them.
+    pub(super) fn run_all<'p>(
+        &mut self,
+        params: &Params<S>,
+        batch: &Batch<S>,
+        mode: Mode,
+        n: usize,
+        passes: impl Iterator<Item = Passes<'p, S>> + Clone + Send + Sync,
+    ) where
+        S: 'p,
+    {
+        if passes.clone().all(|pass| self.phases(pass).1 == 1) {
+            self.fork(params, batch, mode, n, passes.map(|pass| (pass, 0)));
+        } else {
+            passes.for_each(|pass| self.run_shards(params, batch, mode, n, pass));
+        }
+    }
+
+    /// Forward phases, and phases in all.
+    fn phases(&self, passes: Passes<'_, S>) -> (usize, usize) {
+        let n_forward = if passes.has_forward() { self.plan.phases().len() } else { 0 };
+        let n_backward =
+            if passes.has_backward() { self.schedule(passes).phases().len() } else { 0 };
+        // The last forward phase and the first backward one have no barrier between them.
+        (n_forward, n_forward + n_backward - usize::from(n_forward > 0 && n_backward > 0))
+    }
+
+    fn schedule(&self, passes: Passes<'_, S>) -> &Backward {
+        let of_loss = |loss: usize| self.per_loss.as_ref().map(|p| &p.schedules()[loss]);
+        passes.loss().and_then(of_loss).unwrap_or(&self.backward)
+    }
+
+    /// One fork-join: every shard goes through these phases of passes.
+    fn fork<'p>(
+        &mut self,
+        params: &Params<S>,
+        batch: &Batch<S>,
+        mode: Mode,
+        n: usize,
+        phases: impl Iterator<Item = (Passes<'p, S>, usize)> + Clone + Send + Sync,
+    ) where
+        S: 'p,
+    {
+        let mut shards = std::mem::take(&mut self.shards);
+        let (this, keeps_values) = (&*self, self.keeps_values);
+        shards[..n].par_iter_mut().enumerate().with_max_len(1).for_each(|(i, shard)| {
+            let worker = if keeps_values { i } else { rayon::current_thread_index().unwrap_or(0) };
+            let mut workspace =
+                this.workspaces[worker].lock().expect("a worker that panicked ends the run");
+            for (passes, phase) in phases.clone() {
+                this.context(params, batch, mode, passes, phase).run(&mut workspace, shard);
+            }
+        });
+        self.shards = shards;
+    }
+
+    fn context<'c>(
+        &'c self,
+        params: &'c Params<S>,
+        batch: &'c Batch<S>,
+        mode: Mode,
+        passes: Passes<'c, S>,
+        phase: usize,
+    ) -> Context<'c, S> {
+        let (n_forward, n_phases) = self.phases(passes);
+        let backward = self.schedule(passes);
+        let n_backward = if passes.has_backward() { backward.phases().len() } else { 0 };
+        let first_backward = n_phases - n_backward;
+        Context {
+            graph: &self.graph,
+            plan: &self.plan,
+            backward,
+            params,
+            batch,
+            mode,
+            seeds: self.seeds_of(passes),
+            loss: passes.loss(),
+            statistics: &self.statistics,
+            forward: (phase < n_forward).then_some(phase),
+            backward_phase: (phase >= first_backward && n_backward > 0)
+                .then(|| phase - first_backward),
+        }
+    }
+
+    /// A schedule of one loss has one root, whose seed the step has put first.
+    fn seeds_of<'c>(&'c self, passes: Passes<'c, S>) -> Seeds<'c, S> {
+        match passes {
+            Passes::Seeded(each) => Seeds::Each(each),
+            Passes::BackwardOf(loss) => Seeds::Roots(&self.seeds[loss..=loss]),
+            Passes::Weighted => {
+                let start = self.per_loss.as_ref().and_then(|per_loss| per_loss.start());
+                start.map_or(Seeds::Roots(&self.seeds), |start| {
+                    Seeds::Scaled(start, &self.loss_weights.shared, &self.total_weights)
+                })
+            }
+            Passes::Forward | Passes::Both => Seeds::Roots(&self.seeds),
         }
     }
 }
@@ -142,15 +213,15 @@ pub(super) enum Passes<'a, S> {
     Forward,
     /// Forward, then backward from the step's seeds.
     Both,
-    /// Backward alone from the step's seeds, over the values of an earlier forward pass.
-    Backward,
+    /// Backward alone of the weighted sum, over the values of an earlier forward pass.
+    Weighted,
     /// Backward alone of one loss.
     BackwardOf(usize),
     /// Forward, then backward from one value for each row and column of each root.
     Seeded(&'a [Vec<S>]),
 }
 
-impl<'a, S> Passes<'a, S> {
+impl<S> Passes<'_, S> {
     const fn has_forward(&self) -> bool {
         matches!(self, Self::Forward | Self::Both | Self::Seeded(_))
     }
@@ -161,15 +232,6 @@ impl<'a, S> Passes<'a, S> {
 
     const fn loss(&self) -> Option<usize> {
         if let Self::BackwardOf(loss) = self { Some(*loss) } else { None }
-    }
-
-    /// A schedule of one loss has one root, whose seed the step has put first.
-    fn seeds(&self, step: &'a [S]) -> Seeds<'a, S> {
-        match self {
-            Self::Seeded(each) => Seeds::Each(each),
-            Self::BackwardOf(loss) => Seeds::Roots(&step[*loss..=*loss]),
-            _ => Seeds::Roots(step),
-        }
     }
 }
 
@@ -195,6 +257,9 @@ enum Seeds<'a, S> {
     Roots(&'a [S]),
     /// One value for each row and column of each root.
     Each(&'a [Vec<S>]),
+    /// What the passes of single losses left in some columns, times the weight of the loss; 0 where
+    /// it is absent (its total weight is 0).
+    Scaled(&'a [StartColumns], &'a [f64], &'a [f64]),
 }
 
 impl<S: Scalar> Context<'_, S> {
@@ -219,6 +284,14 @@ impl<S: Scalar> Context<'_, S> {
                 Seeds::Each(seeds) => {
                     for (&root, seeds) in self.backward.roots().iter().zip(seeds) {
                         workspace.seed_each(self.graph, root, seeds);
+                    }
+                }
+                Seeds::Scaled(start, weights, totals) => {
+                    for columns in start {
+                        let present = columns.loss.filter(|&t| totals[t] > 0.0);
+                        let factor = present.map_or(S::zero(), |t| S::of(weights[t]));
+                        let place = (columns.node, columns.columns.clone());
+                        workspace.scale_gradient(self.graph, place, factor);
                     }
                 }
             }

@@ -76,18 +76,16 @@ impl<S: Scalar> Step<S> {
         let mode = Mode::Train { seed, step };
         self.seed(batch, weights);
         let n = self.prepare(batch.rows);
-        self.run_shards(params, batch, mode, n, Passes::Forward);
+        self.run_losses(params, batch, mode, n);
         self.collect_losses(n, step)?;
-        if self.per_loss.is_some() {
-            self.per_loss_gradients(params, batch, mode, n);
-        }
+        self.reduce_per_loss(batch, n);
         self.ask(weights, weighing, step)?;
         self.apply_weights(batch, weights);
-        self.run_shards(params, batch, mode, n, Passes::Backward);
-        self.reduce(params, optimiser, batch, n);
-        if self.per_loss.is_some() {
-            self.add_own_gradients(params, optimiser);
+        if !self.backward.is_empty() {
+            self.run_shards(params, batch, mode, n, Passes::Weighted);
         }
+        self.reduce(params, optimiser, batch, n);
+        self.reduce_per_loss_tables(params, optimiser);
         let norm = self.norm(step)?;
         self.update(params, optimiser, batch, norm);
         self.last_norm = norm;
