@@ -164,7 +164,8 @@ impl<'t> Run<'t> {
             optimiser = state.optimiser(config, layout)?;
             best = state.best(layout)?;
         }
-        let mut weighting = Weighting::new(&config.loss, model, train, config.optimiser().dense)?;
+        let rule = config.optimiser().dense;
+        let mut weighting = Weighting::of_model(&config.loss, model, train, rule)?;
         if let (Some(weighting), Some(state)) = (&mut weighting, resume) {
             state.restore_weighting(weighting)?;
         }
@@ -174,7 +175,10 @@ impl<'t> Run<'t> {
             feed: Feed::new(&graph, train)?,
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step: Weighting::step(&config.loss, weighting.as_ref(), graph)?,
+            step: match &weighting {
+                Some(weighting) => weighting.step(graph, config.loss.shared)?,
+                None => Step::new(graph)?,
+            },
             weighting,
             optimiser,
             monitor,

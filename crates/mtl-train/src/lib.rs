@@ -23,4 +23,4 @@ pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, Spread};
 pub use resume::TrainingState;
 pub use truth::{TruthMetrics, TruthOf, measure_truth};
-pub use weighting::{LossConfig, SharedParameters};
+pub use weighting::{LossConfig, SharedParameters, Weighting};

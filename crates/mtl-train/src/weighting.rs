@@ -8,8 +8,8 @@ use mtl_loss::{Gram, Setup, State, StepInput, Weigher, WeightingConfig, Weights}
 use mtl_model::{Measure, Model, TaskLoss};
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::{
-    Batch, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Params, Rule, Seen,
-    Shared, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
+    Batch, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Params, Rule,
+    Scalar, Seen, Shared, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,8 +96,12 @@ pub(crate) struct WeightingState {
     learned: Option<SavedOptimiser>,
 }
 
-/// A weighting at work: asked at each step, its learned state stepped after.
-pub(crate) struct Weighting {
+/// A weighting at work in a training step: asked at each step, its learned state stepped after.
+///
+/// [`crate::fit`] makes one of `[loss]`; in a loop of your own, make it with [`Weighting::new`], the
+/// step with [`Weighting::step`], and call [`Weighting::run`] in place of [`Step::run`].
+#[derive(Debug)]
+pub struct Weighting {
     weigher: Weigher,
     learned: Option<LearnedOptimiser>,
     epoch: u64,
@@ -106,6 +110,7 @@ pub(crate) struct Weighting {
 
 /// The model's optimiser over the T values that a method learns: rows of a table, so that those of
 /// absent losses keep value and moments.
+#[derive(Debug)]
 struct LearnedOptimiser {
     graph: Graph<f64>,
     params: Params<f64>,
@@ -114,20 +119,20 @@ struct LearnedOptimiser {
 }
 
 impl Weighting {
-    /// `None` where a plain step does: equal weights.
-    pub(crate) fn new(
-        config: &LossConfig,
-        model: &Model,
-        train: &FeatureTable,
+    /// Puts `method` to work on losses of those names, in the order of [`Graph::losses`].
+    /// `initial_losses` are GradNorm's L(0), `rule` steps what a method learns (at the method's own
+    /// rate, where it has one).
+    ///
+    /// # Errors
+    /// [`Error::Weighting`] for settings that cannot be; [`Error::Config`] for what the step cannot
+    /// supply: running gradients (DB-MTL with β above 0).
+    pub fn new(
+        method: &WeightingConfig,
+        names: &[String],
+        initial_losses: Option<&[f64]>,
         rule: Rule,
-    ) -> Result<Option<Self>> {
-        let Some(method) = config.weighting.as_ref().filter(|m| m.name() != "equal") else {
-            return Ok(None);
-        };
-        let names: Vec<String> =
-            model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
-        let initial = initial_losses(model, train, &names)?;
-        let mut weigher = method.build(&Setup::new(&names).initial_losses(&initial))?;
+    ) -> Result<Self> {
+        let mut weigher = method.build(&Setup { tasks: names, initial_losses })?;
         let needs = weigher.needs();
         if needs.running.is_some() {
             let message = "[loss] `beta` of db_mtl is above 0, expected 0: running gradients are \
@@ -142,31 +147,54 @@ impl Weighting {
             }
             None => None,
         };
-        Ok(Some(Self { weigher, learned, epoch: 0, losses_after: needs.losses_after }))
+        Ok(Self { weigher, learned, epoch: 0, losses_after: needs.losses_after })
     }
 
-    /// The step that such a weighting needs.
-    pub(crate) fn step(
+    /// What `config` says for a model; `None` where a plain step does: equal weights.
+    pub(crate) fn of_model(
         config: &LossConfig,
-        weighting: Option<&Self>,
-        graph: Arc<Graph<f32>>,
-    ) -> Result<Step<f32>> {
-        let Some(weighting) = weighting else { return Ok(Step::new(graph)?) };
-        let shared = match config.shared {
+        model: &Model,
+        train: &FeatureTable,
+        rule: Rule,
+    ) -> Result<Option<Self>> {
+        let Some(method) = config.weighting.as_ref().filter(|m| m.name() != "equal") else {
+            return Ok(None);
+        };
+        let names: Vec<String> =
+            model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
+        let initial = initial_losses(model, train, &names)?;
+        Ok(Some(Self::new(method, &names, Some(&initial), rule)?))
+    }
+
+    /// The step that this weighting needs.
+    ///
+    /// # Errors
+    /// [`mtl_nn::Error::Unknown`] if the graph has no loss.
+    pub fn step<S: Scalar>(
+        &self,
+        graph: Arc<Graph<S>>,
+        shared: SharedParameters,
+    ) -> Result<Step<S>> {
+        let shared = match shared {
             SharedParameters::LastLayer => Shared::LastLayer,
             SharedParameters::Dense => Shared::Dense,
             SharedParameters::All => Shared::All,
         };
-        Ok(Step::weighed(graph, weighting.weigher.needs().gram.then_some(shared))?)
+        Ok(Step::weighed(graph, self.weigher.needs().gram.then_some(shared))?)
     }
 
-    /// One training step under the weighting.
-    pub(crate) fn run<'s>(
+    /// One training step under the weighting; `weights` are the user's, one a loss. The report's
+    /// losses are those before the update.
+    ///
+    /// # Errors
+    /// Those of [`Step::run_weighed`], in which case nothing was updated; a loss that is not finite
+    /// at the second look that FAMO takes after the update.
+    pub fn run<'s, S: Scalar>(
         &mut self,
-        step: &'s mut Step<f32>,
-        params: &mut Params<f32>,
-        optimiser: &mut Optimiser<f32>,
-        batch: &Batch<f32>,
+        step: &'s mut Step<S>,
+        params: &mut Params<S>,
+        optimiser: &mut Optimiser<S>,
+        batch: &Batch<S>,
         (weights, seed): (&[f64], u64),
     ) -> Result<StepReport<'s>> {
         step.run_weighed(params, optimiser, batch, (weights, &mut *self), seed)?;
@@ -183,7 +211,8 @@ impl Weighting {
         Ok(step.last_report())
     }
 
-    pub(crate) fn end_epoch(&mut self) {
+    /// Ends an epoch, over which some methods average.
+    pub fn end_epoch(&mut self) {
         self.weigher.end_epoch();
         self.epoch += 1;
     }
@@ -271,8 +300,9 @@ fn initial_losses(model: &Model, train: &FeatureTable, names: &[String]) -> Resu
         let labels = measure.and_then(|measure| labels.get(&measure.name));
         let labels = labels.map_or(&[][..], Vec::as_slice);
         let loss = constant_loss(model, measure, labels, train.weights());
-        // A label that never varies has no loss to compare with; 1 leaves its pace as it is.
-        weight * if loss > 0.0 { loss } else { 1.0 }
+        // A label that never varies, or a weight of 0, leaves no loss to compare with; 1 leaves its
+        // pace as it is.
+        if weight * loss > 0.0 { weight * loss } else { 1.0 }
     };
     Ok(names.iter().zip(weights).map(initial).collect())
 }

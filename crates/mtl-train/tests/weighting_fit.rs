@@ -1,0 +1,262 @@
+//! Every weighting through the training loop: it trains, to the same bits for any number of threads
+//! and after an interruption, with one task, absent tasks and tasks without a gradient; a loss that
+//! is not finite stops it before the damage.
+
+use std::sync::Arc;
+
+use mtl_data::{Dataset, Shuffle, correlated, funnel};
+use mtl_feature::{FeatureTable, Feed};
+use mtl_loss::WeightingConfig;
+use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use mtl_nn::{Batch, Optimiser};
+use mtl_train::{
+    Fitted, History, LossConfig, SharedParameters, Silent, TrainConfig, TrainingState, Weighting,
+    fit,
+};
+
+type Failure = Box<dyn std::error::Error>;
+
+const TASKS: [&str; 3] = ["click", "action", "purchase"];
+
+fn data() -> Result<Dataset, Failure> {
+    Ok(funnel::load(&funnel::Config { rows: 2_500, users: 60, items: 30, ..Default::default() })?)
+}
+
+fn spec(tasks: Vec<TaskConfig>) -> Result<ModelSpec, Failure> {
+    let mut model = ModelConfig::new("mmoe");
+    model.embedding.dim = 4;
+    model.architecture.experts = Some(3);
+    model.architecture.expert_units = Some(vec![8, 6]);
+    model.architecture.gate_units = Some(vec![4]);
+    model.architecture.tower_units = Some(vec![6]);
+    Ok(ModelSpec::new(model, tasks, None)?)
+}
+
+fn binary(names: &[&str]) -> Vec<TaskConfig> {
+    names.iter().map(|name| TaskConfig::binary(*name)).collect()
+}
+
+fn config(method: &str, epochs: usize) -> Result<TrainConfig, Failure> {
+    let loss = LossConfig::named(method)?;
+    let learning_rate = Some(0.01);
+    Ok(TrainConfig { epochs, batch_size: 400, seed: 3, learning_rate, loss, ..Default::default() })
+}
+
+/// Trains on all rows without validation, so that the last epoch's weights are kept.
+fn train(
+    spec: &ModelSpec,
+    data: &Dataset,
+    table: &FeatureTable,
+    config: &TrainConfig,
+    state: Option<&TrainingState>,
+) -> Result<(Model, Fitted), Failure> {
+    let mut model = Model::new(spec.clone(), data.schema.clone(), config.seed)?;
+    let nothing = table.select(&[]);
+    let fitted = fit(&mut model, (table, &nothing), config, state, &mut Silent)?;
+    Ok((model, fitted))
+}
+
+fn assert_same(one: &Model, other: &Model, what: &str) -> Result<(), Failure> {
+    for path in one.graph().layout().paths() {
+        assert_eq!(one.params.get(path)?, other.params.get(path)?, "{what}: {path}");
+    }
+    Ok(())
+}
+
+fn assert_finite(model: &Model, what: &str) -> Result<(), Failure> {
+    for path in model.graph().layout().paths() {
+        assert!(model.params.get(path)?.iter().all(|v| v.is_finite()), "{what}: {path}");
+    }
+    Ok(())
+}
+
+/// What an epoch says, without its seconds.
+fn told(history: &History) -> Result<Vec<serde_json::Value>, Failure> {
+    let told = history.epochs.iter().map(|epoch| {
+        let mut epoch = serde_json::to_value(epoch)?;
+        epoch["seconds"].take();
+        Ok(epoch)
+    });
+    told.collect()
+}
+
+/// Σ of the tasks' losses in an epoch.
+fn total(history: &History, epoch: usize) -> f64 {
+    history.epochs[epoch].losses.iter().filter_map(|(_, loss)| *loss).sum()
+}
+
+/// The table with another column of labels in the place of one.
+fn with_label(table: &FeatureTable, name: &str, new: Vec<f32>) -> Result<FeatureTable, Failure> {
+    let mut out = FeatureTable::new(table.n_rows());
+    for (name, ids) in table.ids() {
+        out = out.with_ids(name, ids.clone())?;
+    }
+    for (name, values) in table.values() {
+        out = out.with_values(name, values.clone())?;
+    }
+    for (old, labels) in table.labels() {
+        let labels = if old == name { new.clone() } else { labels.clone() };
+        out = out.with_label(old, labels)?;
+    }
+    Ok(out)
+}
+
+#[test]
+fn every_method_trains_to_the_same_bits_on_one_thread_and_two() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build();
+    let (one, two) = (pool(1)?, pool(2)?);
+    for method in WeightingConfig::NAMES {
+        let config = config(method, 3)?;
+        let run = || train(&spec, &data, &data.train, &config, None).map_err(|e| e.to_string());
+        let (model, fitted) = one.install(run)?;
+        let (first, last) = (total(&fitted.history, 0), total(&fitted.history, 2));
+        assert!(last < first, "{method}: {first} → {last}");
+        let (other, refitted) = two.install(run)?;
+        assert_same(&model, &other, method)?;
+        assert_eq!(told(&fitted.history)?, told(&refitted.history)?, "{method}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_method_resumes_as_if_it_had_never_stopped() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    for method in WeightingConfig::NAMES {
+        let (model, whole) = train(&spec, &data, &data.train, &config(method, 3)?, None)?;
+        let (_, half) = train(&spec, &data, &data.train, &config(method, 1)?, None)?;
+        let state = TrainingState::from_bytes(&half.state.to_bytes(), "state")?;
+        let (resumed, rest) = train(&spec, &data, &data.train, &config(method, 3)?, Some(&state))?;
+        assert_same(&model, &resumed, method)?;
+        assert_eq!(told(&whole.history)?, told(&rest.history)?, "{method}");
+    }
+    Ok(())
+}
+
+#[test]
+fn learned_and_remembered_state_is_in_the_saved_state() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    let (_, fitted) = train(&spec, &data, &data.train, &config("uncertainty", 1)?, None)?;
+    for (method, expected) in [("gradnorm", "method"), ("equal", "weighting")] {
+        let resumed = train(&spec, &data, &data.train, &config(method, 2)?, Some(&fitted.state));
+        match (method, resumed) {
+            ("gradnorm", Err(error)) => assert!(error.to_string().contains(expected), "{error}"),
+            // Going on with equal weights forgets the state, on purpose.
+            (_, resumed) => assert_eq!(resumed?.1.history.epochs.len(), 2),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_method_trains_one_task_alone() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&["click"]))?);
+    for method in WeightingConfig::NAMES {
+        let (model, fitted) = train(&spec, &data, &data.train, &config(method, 3)?, None)?;
+        assert_finite(&model, method)?;
+        let (first, last) = (total(&fitted.history, 0), total(&fitted.history, 2));
+        assert!(last < first, "{method}: {first} → {last}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_method_bears_a_task_that_is_absent_from_most_batches() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    // Three labels: of five batches an epoch at least two carry none.
+    let mut labels = vec![f32::NAN; data.train.n_rows()];
+    (labels[7], labels[500], labels[900]) = (1.0, 0.0, 1.0);
+    let table = with_label(&data.train, "action", labels)?;
+    for method in WeightingConfig::NAMES {
+        for shared in [SharedParameters::LastLayer, SharedParameters::All] {
+            let mut config = config(method, 2)?;
+            config.loss.shared = shared;
+            let (model, fitted) = train(&spec, &data, &table, &config, None)?;
+            assert_finite(&model, method)?;
+            let loss = |epoch: usize, name: &str| {
+                let losses = &fitted.history.epochs[epoch].losses;
+                losses.iter().find(|(found, _)| found == name).and_then(|(_, loss)| *loss)
+            };
+            let (first, last) = (loss(0, "click"), loss(1, "click"));
+            assert!(last < first, "{method}: {first:?} → {last:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_method_bears_a_task_without_a_gradient() -> Result<(), Failure> {
+    let (data, mut tasks) = (data()?, binary(&TASKS));
+    tasks[1].weight = 0.0; // the loss is 0 for every method, and so is its gradient
+    let spec = spec(tasks)?;
+    for method in WeightingConfig::NAMES {
+        let (model, fitted) = train(&spec, &data, &data.train, &config(method, 2)?, None)?;
+        assert_finite(&model, method)?;
+        assert!(total(&fitted.history, 1).is_finite(), "{method}");
+    }
+    Ok(())
+}
+
+/// A label whose square is beyond f32, in a row that comes third of the batches.
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_weights() -> Result<(), Failure>
+{
+    let data =
+        correlated::load(&correlated::Config { rows: 2_500, dims: 6, ..Default::default() })?;
+    let regression = |name: &str| -> Result<TaskConfig, Failure> {
+        Ok(toml::from_str(&format!("name = '{name}'\nkind = 'regression'"))?)
+    };
+    let spec = spec(vec![regression("y_1")?, regression("y_2")?])?;
+    let config = config("gradnorm", 1)?;
+    let shuffle = Shuffle::new(data.train.n_rows(), config.seed, 1);
+    let row = shuffle.batches(config.batch_size).nth(2).expect("three batches")[300];
+    let mut labels = data.train.label_of("y_2").expect("the pair has it").to_vec();
+    labels[row as usize] = 1e30;
+    let table = with_label(&data.train, "y_2", labels)?;
+
+    let mut model = Model::new(spec.clone(), data.schema.clone(), config.seed)?;
+    let nothing = table.select(&[]);
+    let error = fit(&mut model, (&table, &nothing), &config, None, &mut Silent).unwrap_err();
+    assert_eq!(error.to_string(), "step 3: the loss `y_2` is inf in batch rows 256..400");
+
+    let by_hand = two_steps(&spec, &data, &table, &config)?;
+    assert_same(&model, &by_hand, "two steps")
+}
+
+/// The first two steps of the loop, with the same parts.
+fn two_steps(
+    spec: &ModelSpec,
+    data: &Dataset,
+    table: &FeatureTable,
+    config: &TrainConfig,
+) -> Result<Model, Failure> {
+    let mut model = Model::new(spec.clone(), data.schema.clone(), config.seed)?;
+    let graph = Arc::clone(model.graph());
+    let names: Vec<String> = graph.losses().iter().map(|loss| loss.0.clone()).collect();
+    let method = config.loss.weighting.as_ref().expect("a method");
+    let initial = initial_losses(table, &names);
+    let rule = config.optimiser().dense;
+    let mut weighting = Weighting::new(method, &names, Some(&initial), rule)?;
+    let mut step = weighting.step(Arc::clone(&graph), config.loss.shared)?;
+    let mut optimiser = Optimiser::new(config.optimiser(), graph.layout())?;
+    let feed = Feed::new(&graph, table)?;
+    let mut batch = Batch::for_graph(&graph);
+    let weights = model.loss_weights().to_vec();
+    for rows in Shuffle::new(table.n_rows(), config.seed, 1).batches(config.batch_size).take(2) {
+        feed.fill(rows, &mut batch);
+        let user = (&weights[..], config.seed);
+        weighting.run(&mut step, &mut model.params, &mut optimiser, &batch, user)?;
+    }
+    Ok(model)
+}
+
+/// L(0) of a squared error: the variance of the label.
+fn initial_losses(table: &FeatureTable, names: &[String]) -> Vec<f64> {
+    let variance = |name: &String| {
+        let labels = table.label_of(name).expect("a label of the pair");
+        let n = labels.len() as f64;
+        let mean = labels.iter().map(|&y| f64::from(y)).sum::<f64>() / n;
+        labels.iter().map(|&y| (f64::from(y) - mean).powi(2)).sum::<f64>() / n
+    };
+    names.iter().map(variance).collect()
+}
