@@ -282,12 +282,17 @@ fn deltas(
     reference: &[&Comparison],
     tasks: &[String],
 ) -> Option<ByTask<Delta>> {
-    if reference.len() != runs.len() || runs[0].model == REFERENCE {
+    if reference.len() != runs.len() || reference.is_empty() || runs[0].model == REFERENCE {
         return None;
     }
     let auc = METRICS[0].1;
+    // The means over different tasks are not comparable.
+    let measured = |run: &Comparison| -> Vec<String> {
+        run.evaluation.tasks.iter().map(|named| named.task.clone()).collect()
+    };
+    let whole = (measured(runs[0]) == measured(reference[0])).then_some(MACRO);
     let mut deltas = ByTask::new();
-    for task in tasks.iter().map(String::as_str).chain([MACRO]) {
+    for task in tasks.iter().map(String::as_str).chain(whole) {
         let values = |runs: &[&Comparison]| -> Option<Vec<f64>> {
             runs.iter().map(|run| auc(&run.evaluation, task)?.value()).collect()
         };
