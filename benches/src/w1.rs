@@ -4,11 +4,14 @@
 //! ids, log-spaced; Zipf 1.05), three tasks, batch 1,024, every stack \[128, 64\] in the tutorial
 //! preset, dropout 0.1, Adam(1e-3, ε̂ 1e-7), lazy on tables. `peers/w1.py` is its twin in PyTorch.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use mtl_arch::{ArchitectureConfig, Inputs, architecture};
+use mtl_loss::{WeightingConfig, base_rate_entropy};
 use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
 use mtl_nn::{Batch, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Step, Var};
+use mtl_train::{SharedParameters, Weighting};
 
 use crate::{Zipf, uniform};
 
@@ -43,6 +46,7 @@ pub struct W1 {
     params: Params<f32>,
     optimiser: Optimiser<f32>,
     batches: Vec<Batch<f32>>,
+    weighting: Option<Weighting>,
 }
 
 impl W1 {
@@ -53,6 +57,7 @@ impl W1 {
     pub fn new(name: &str) -> mtl_arch::Result<Self> {
         let graph = Arc::new(graph(name)?);
         Ok(Self {
+            weighting: None,
             batches: (0..N_BATCHES).map(|i| batch(&graph, i)).collect(),
             params: Params::init(graph.layout(), 1),
             optimiser: Optimiser::new(OptimiserConfig::default(), graph.layout())?,
@@ -60,14 +65,43 @@ impl W1 {
         })
     }
 
+    /// The same under a weighting of the losses, by its name; `equal` is the plain step.
+    ///
+    /// # Errors
+    /// As [`W1::new`]; an unknown method is one.
+    pub fn weighed(
+        name: &str,
+        method: &str,
+        shared: SharedParameters,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut w1 = Self::new(name)?;
+        if method == "equal" {
+            return Ok(w1);
+        }
+        let method = WeightingConfig::from_name(method)?;
+        let graph = Arc::clone(w1.step.graph());
+        let names: Vec<String> = graph.losses().iter().map(|loss| loss.0.clone()).collect();
+        let rate = |name: &String| TASKS.iter().find(|task| task.0 == name).map_or(0.5, |t| t.1);
+        let initial: Vec<f64> = names.iter().map(|n| base_rate_entropy(rate(n))).collect();
+        let rule = w1.optimiser.config().dense;
+        let weighting = Weighting::new(&method, &names, Some(&initial), rule)?;
+        w1.step = weighting.step(graph, shared)?;
+        w1.weighting = Some(weighting);
+        Ok(w1)
+    }
+
     /// One training step on the next batch; the sum of the tasks' losses.
     ///
     /// # Errors
     /// [`mtl_nn::Error::LossNotFinite`] and its like.
-    pub fn step(&mut self) -> mtl_nn::Result<f64> {
+    pub fn step(&mut self) -> mtl_train::Result<f64> {
         let batch = &self.batches[self.optimiser.steps() as usize % N_BATCHES];
         let weights = [1.0; TASKS.len()];
-        let report = self.step.run(&mut self.params, &mut self.optimiser, batch, &weights, 1)?;
+        let (step, params, optimiser) = (&mut self.step, &mut self.params, &mut self.optimiser);
+        let report = match &mut self.weighting {
+            None => step.run(params, optimiser, batch, &weights, 1)?,
+            Some(weighting) => weighting.run(step, params, optimiser, batch, (&weights, 1))?,
+        };
         Ok(report.losses.iter().sum())
     }
 
@@ -132,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn models_have_the_parameters_counted_by_hand_and_train() -> mtl_arch::Result<()> {
+    fn models_have_the_parameters_counted_by_hand_and_train() -> Result<(), Box<dyn Error>> {
         let tables = DIM * cardinalities().iter().sum::<usize>();
         for (name, dense) in [("shared_bottom", 119_747), ("mmoe", 539_459), ("ple_2", 1_591_747)] {
             let mut model = W1::new(name)?;

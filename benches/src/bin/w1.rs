@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use mtl_benches::cpu_ms;
 use mtl_benches::w1::{W1, names};
 use serde_json::{Value, json};
 
@@ -74,15 +75,4 @@ fn summary(mut times: Vec<f64>) -> Value {
     times.sort_by(f64::total_cmp);
     let round = |ms: f64| (ms * 1e3).round() / 1e3;
     json!({ "median": round(times[times.len() / 2]), "min": round(times[0]) })
-}
-
-/// Processor time of all threads of this process, in milliseconds, where the system says it in
-/// nanoseconds: on a busy machine the wall clock measures the neighbours too.
-fn cpu_ms() -> Option<f64> {
-    let mut total = 0.0;
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        let line = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        total += line.split_whitespace().next()?.parse::<f64>().ok()?;
-    }
-    Some(total / 1e6)
 }
