@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Writes generated rows to a file
     Generate(GenerateArgs),
+    /// Trains one model under many loss weightings and shows the Pareto front of two metrics
+    Sweep(SweepArgs),
 }
 
 /// The features of KuaiRand.
@@ -100,6 +102,9 @@ pub(crate) struct CompareArgs {
     /// Correlation of the tasks of `correlated`, −1 to 1
     #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
     pub(crate) correlation: f64,
+    /// Factor on the loss of the second task of `correlated`: one scale that a weighting may undo
+    #[arg(long, default_value_t = 1.0, value_name = "S")]
+    pub(crate) loss_scale: f64,
     /// Which two tasks of the census: 1 (income, never married) or 2 (college, never married)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) group: u8,
@@ -160,4 +165,22 @@ pub(crate) struct InspectArgs {
     /// Rows on which gate utilisation is measured, in place of what training noted
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepArgs {
+    /// The configuration file; its `[loss] weighting` is not read
+    pub(crate) config: PathBuf,
+    /// Fixed weights along an edge of their simplex: N of them for two tasks, N·(N + 1)/2 for three
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) grid: usize,
+    /// Adaptive methods, separated by commas, or `none`; all of them by default
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub(crate) methods: Option<Vec<String>>,
+    /// The two metrics, such as `auc_click,auc_buy`; AUC (RMSE) of the first two tasks by default
+    #[arg(long, value_delimiter = ',', value_name = "X,Y")]
+    pub(crate) metrics: Option<Vec<String>>,
+    /// Folder to write `sweep.json` and `sweep.svg` to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }

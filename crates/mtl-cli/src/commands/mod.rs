@@ -5,6 +5,7 @@ pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+pub(crate) mod sweep;
 pub(crate) mod train;
 
 use std::path::Path;

@@ -15,7 +15,10 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
         config.rows = rows;
     }
     let dataset = load(&config)?;
-    let tasks: Vec<_> = dataset.schema.labels().iter().map(TaskConfig::from_label).collect();
+    let mut tasks: Vec<_> = dataset.schema.labels().iter().map(TaskConfig::from_label).collect();
+    if let Some(second) = tasks.last_mut() {
+        second.weight = args.loss_scale;
+    }
     let architecture = ArchitectureConfig {
         bottom_units: Some(vec![64, 16]),
         expert_units: Some(vec![32, 16]),

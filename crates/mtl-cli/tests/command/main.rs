@@ -8,3 +8,4 @@ mod determinism;
 mod files;
 mod life;
 mod support;
+mod sweep;

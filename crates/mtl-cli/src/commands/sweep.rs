@@ -1,0 +1,299 @@
+//! `mtl sweep`: one model under a simplex of fixed weights and under every adaptive weighting, and
+//! the Pareto front of two metrics among them.
+
+mod plot;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use mtl_data::Dataset;
+use mtl_loss::{FixedConfig, WeightingConfig};
+use mtl_model::{Measure, Model, ModelSpec};
+use mtl_train::{LossConfig, Monitor, RunConfig, TrainConfig, evaluate, fit};
+use serde::Serialize;
+
+use crate::args::SweepArgs;
+use crate::progress::Bar;
+use crate::{commands, render};
+
+/// More runs than this are a slip of the keyboard.
+const MAX_RUNS: usize = 500;
+
+/// What `sweep.json` holds.
+#[derive(Debug, Serialize)]
+struct Sweep {
+    /// The configuration's file.
+    data: String,
+    model: String,
+    /// Which rows the metrics are of: `test` or `validation`.
+    reported: &'static str,
+    rows: usize,
+    seed: u64,
+    metrics: [Axis; 2],
+    points: Vec<Point>,
+}
+
+/// A metric of the front.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Axis {
+    name: String,
+    larger_is_better: bool,
+}
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Point {
+    /// `fixed`, or the adaptive method.
+    weighting: String,
+    /// The weight of each loss: those given, or the mean over the last epoch.
+    weights: BTreeMap<String, f64>,
+    values: [f64; 2],
+    /// Whether no other point is as good in both metrics and better in one.
+    on_front: bool,
+    best_epoch: usize,
+    seconds: f64,
+}
+
+pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
+    let config = RunConfig::read(&args.config)?;
+    let spec = config.named_model()?;
+    let losses = losses(&spec.measures()?);
+    anyhow::ensure!(losses.len() > 1, "a sweep needs two losses or more, and there is one");
+    let monitors = monitors(args, &spec.measures()?)?;
+    let candidates = candidates(args, &losses)?;
+    if let Some(folder) = &args.out {
+        // Before hours of training, not after.
+        let made = std::fs::create_dir_all(folder);
+        made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
+    let (reported, rows) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
+        (false, _) => ("test", dataset.test.n_rows()),
+        (true, false) => ("validation", dataset.validation.n_rows()),
+        (true, true) => anyhow::bail!(
+            "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`"
+        ),
+    };
+    let mut points = Vec::with_capacity(candidates.len());
+    for (i, method) in candidates.iter().enumerate() {
+        let title = format!("{}/{} {}", i + 1, candidates.len(), method.name());
+        let trained = train(&config, &spec, &dataset, method, &monitors, Bar::new(title));
+        points.push(trained.with_context(|| format!("weighting `{}`", method.name()))?);
+    }
+    let metrics = monitors.map(|monitor| Axis {
+        name: monitor.name().to_owned(),
+        larger_is_better: monitor.larger_is_better(),
+    });
+    mark_front(&metrics, &mut points);
+    let (data, model) = (args.config.display().to_string(), spec.model.name.clone());
+    let sweep = Sweep { data, model, reported, rows, seed: config.train.seed, metrics, points };
+    if let Some(folder) = &args.out {
+        let text = serde_json::to_string_pretty(&sweep)?;
+        commands::write(&folder.join("sweep.json"), text.as_bytes())?;
+        commands::write(&folder.join("sweep.svg"), plot::svg(&sweep)?.as_bytes())?;
+    }
+    if json { render::json(&sweep) } else { print(&sweep, args.out.as_deref()) }
+}
+
+/// The names of the losses that are trained on.
+fn losses(measures: &[Measure]) -> Vec<String> {
+    let trained = measures.iter().filter(|measure| measure.weight > 0.0);
+    let mut names: Vec<String> = trained.filter_map(|measure| measure.loss.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The metrics named, or AUC (RMSE of a regression) of the first two tasks.
+fn monitors(args: &SweepArgs, measures: &[Measure]) -> anyhow::Result<[Monitor; 2]> {
+    let default = |measure: &Measure| {
+        format!("{}_{}", if measure.is_binary { "auc" } else { "rmse" }, measure.name)
+    };
+    let names = match &args.metrics {
+        Some(names) => names.clone(),
+        None => measures.iter().filter(|m| m.weight > 0.0).take(2).map(default).collect(),
+    };
+    let [first, second] = <[String; 2]>::try_from(names).map_err(|names| {
+        anyhow::anyhow!("--metrics names {}, expected two, separated by a comma", names.len())
+    })?;
+    let parse = |name: String| {
+        Monitor::parse(&name, measures)
+            .map_err(|expected| anyhow::anyhow!("--metrics: `{name}`, expected {expected}"))
+    };
+    Ok([parse(first)?, parse(second)?])
+}
+
+/// The fixed weights, then the adaptive methods.
+fn candidates(args: &SweepArgs, losses: &[String]) -> anyhow::Result<Vec<WeightingConfig>> {
+    anyhow::ensure!(args.grid > 0, "--grid is 0, expected at least 1");
+    let methods: Vec<String> = match &args.methods {
+        Some(names) => names.iter().filter(|name| *name != "none").cloned().collect(),
+        None => {
+            let adaptive = |name: &&&str| **name != "fixed";
+            WeightingConfig::NAMES.iter().filter(adaptive).map(|name| (*name).to_owned()).collect()
+        }
+    };
+    let n = count(losses.len(), args.grid).and_then(|n| n.checked_add(methods.len()));
+    let n = n.filter(|&n| n <= MAX_RUNS).with_context(|| {
+        let t = losses.len();
+        format!("--grid {} of {t} losses: more than {MAX_RUNS} runs, expected fewer", args.grid)
+    })?;
+    let mut candidates = Vec::with_capacity(n);
+    for weights in simplex(losses.len(), args.grid) {
+        let weights = losses.iter().cloned().zip(weights).collect();
+        candidates.push(WeightingConfig::Fixed(FixedConfig { weights }));
+    }
+    for name in methods {
+        candidates.push(WeightingConfig::from_name(&name).context("--methods")?);
+    }
+    Ok(candidates)
+}
+
+/// The weights w_t = T·k_t/K with whole k_t ≥ 1 and Σ k_t = K = grid + T − 1: for two losses `grid`
+/// of them, evenly apart, none of which drops a loss.
+fn simplex(n_losses: usize, grid: usize) -> Vec<Vec<f64>> {
+    let total = grid + n_losses - 1;
+    let mut parts = vec![Vec::new()];
+    for left in (0..n_losses).rev() {
+        let mut longer = Vec::new();
+        for part in &parts {
+            let rest = total - part.iter().sum::<usize>();
+            let range = if left == 0 { rest..rest + 1 } else { 1..rest - left + 1 };
+            longer.extend(range.map(|k| [&part[..], &[k]].concat()));
+        }
+        parts = longer;
+    }
+    let weight = |k: usize| (n_losses * k) as f64 / total as f64;
+    parts.into_iter().map(|part| part.into_iter().map(weight).collect()).collect()
+}
+
+/// C(grid + T − 2, T − 1), the number of those weights; `None` if it is beyond counting.
+fn count(n_losses: usize, grid: usize) -> Option<usize> {
+    (1..n_losses).try_fold(1usize, |n, k| Some(n.checked_mul(grid + k - 1)? / k))
+}
+
+fn train(
+    config: &RunConfig,
+    spec: &ModelSpec,
+    dataset: &Dataset,
+    method: &WeightingConfig,
+    monitors: &[Monitor; 2],
+    mut bar: Bar,
+) -> anyhow::Result<Point> {
+    let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
+    let train = TrainConfig { loss, ..config.train.clone() };
+    let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
+    let tables = (&dataset.train, &dataset.validation);
+    let history = fit(&mut model, tables, &train, None, &mut bar)?.history;
+    drop(bar);
+    let rows = if dataset.test.is_empty() { &dataset.validation } else { &dataset.test };
+    let found = evaluate(&model, rows)?;
+    let value = |monitor: &Monitor| {
+        let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
+        monitor.value(&found).with_context(undefined)
+    };
+    let told = history.epochs.last().map(|epoch| epoch.weights.clone()).unwrap_or_default();
+    let weights = match method {
+        WeightingConfig::Fixed(fixed) => fixed.weights.clone(),
+        WeightingConfig::Equal(_) => {
+            model.graph().losses().iter().map(|(name, _)| (name.clone(), 1.0)).collect()
+        }
+        _ => told.into_iter().collect(),
+    };
+    Ok(Point {
+        weighting: method.name().to_owned(),
+        weights,
+        values: [value(&monitors[0])?, value(&monitors[1])?],
+        on_front: false,
+        best_epoch: history.best_epoch.unwrap_or(history.epochs.len()),
+        seconds: history.seconds(),
+    })
+}
+
+fn mark_front(metrics: &[Axis; 2], points: &mut [Point]) {
+    let all: Vec<[f64; 2]> = points.iter().map(|point| point.values).collect();
+    let gain = |a: f64, b: f64, axis: &Axis| if axis.larger_is_better { a - b } else { b - a };
+    let beats = |other: &[f64; 2], values: &[f64; 2]| {
+        let gains = [0, 1].map(|i| gain(other[i], values[i], &metrics[i]));
+        gains.iter().all(|&g| g >= 0.0) && gains.iter().any(|&g| g > 0.0)
+    };
+    for point in points {
+        point.on_front = !all.iter().any(|other| beats(other, &point.values));
+    }
+}
+
+fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
+    let [x, y] = &sweep.metrics;
+    println!(
+        "{} under {} weightings, {} {} rows, seed {}; ● is on the Pareto front of {} and {}",
+        sweep.model,
+        sweep.points.len(),
+        sweep.rows,
+        sweep.reported,
+        sweep.seed,
+        x.name,
+        y.name
+    );
+    let names: Vec<&String> = sweep.points[0].weights.keys().collect();
+    let mut header = vec!["weighting".to_owned()];
+    header.extend(names.iter().map(|name| format!("w {name}")));
+    header.extend([x.name.clone(), y.name.clone(), "front".to_owned(), "s".to_owned()]);
+    let row = |point: &Point| {
+        let mut row = vec![point.weighting.clone()];
+        row.extend(names.iter().map(|name| render::number(point.weights.get(*name).copied(), 3)));
+        row.extend(point.values.map(|value| render::number(Some(value), 4)));
+        row.push(if point.on_front { "●" } else { "" }.to_owned());
+        row.push(render::number(Some(point.seconds), 1));
+        row
+    };
+    let rows: Vec<_> = sweep.points.iter().map(row).collect();
+    render::table(&header, &rows);
+    if let Some(folder) = out {
+        let files = ["sweep.json", "sweep.svg"].map(|file| folder.join(file).display().to_string());
+        println!("\nwrote {}", files.join(" and "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_weights_lie_evenly_on_the_simplex_and_drop_no_loss() {
+        let two = simplex(2, 3);
+        assert_eq!(two, [[0.5, 1.5], [1.0, 1.0], [1.5, 0.5]]);
+        for (n, grid) in [(2, 5), (3, 1), (3, 4), (4, 3)] {
+            let all = simplex(n, grid);
+            assert_eq!(Some(all.len()), count(n, grid), "{n} losses, grid {grid}");
+            for weights in &all {
+                assert_eq!(weights.len(), n);
+                assert!((weights.iter().sum::<f64>() - n as f64).abs() < 1e-12, "{weights:?}");
+                assert!(weights.iter().all(|&w| w > 0.0), "{weights:?}");
+                assert_eq!(all.iter().filter(|other| *other == weights).count(), 1);
+            }
+        }
+        assert_eq!(count(3, 4), Some(10));
+        assert_eq!(count(40, usize::MAX / 2), None);
+    }
+
+    fn point(values: [f64; 2]) -> Point {
+        let (weighting, weights) = ("equal".to_owned(), BTreeMap::new());
+        Point { weighting, weights, values, on_front: false, best_epoch: 1, seconds: 0.0 }
+    }
+
+    #[test]
+    fn the_front_has_what_nothing_beats_in_both() {
+        let axis = |larger_is_better| Axis { name: "m".to_owned(), larger_is_better };
+        let values = [[0.9, 0.3], [0.8, 0.2], [0.8, 0.3], [0.7, 0.1], [0.9, 0.3], [0.6, 0.4]];
+        let front = |metrics: [Axis; 2]| -> Vec<bool> {
+            let mut points = values.map(point);
+            mark_front(&metrics, &mut points);
+            points.iter().map(|point| point.on_front).collect()
+        };
+        // Equal points are both on the front.
+        assert_eq!(front([axis(true), axis(true)]), [true, false, false, false, true, true]);
+        assert_eq!(front([axis(true), axis(false)]), [true, true, false, true, true, false]);
+    }
+}
