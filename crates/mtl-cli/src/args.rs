@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Writes every named probability for each row of a file
     Predict(PredictArgs),
+    /// Fits a calibration of a trained model's probabilities to a file's rows
+    Calibrate(CalibrateArgs),
     /// Shows a trained model: layers, parameters, how gates use experts
     Inspect(InspectArgs),
     /// Writes generated rows to a file
@@ -144,6 +146,35 @@ pub(crate) struct EvaluateArgs {
     /// The file to measure on (CSV, CSV.gz or Parquet), with features and labels
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
+}
+
+/// What a calibration fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CalibrationMethod {
+    /// A line over the logit: few rows; keeps every order
+    Platt,
+    /// A rising curve: a thousand positives or more
+    Isotonic,
+    /// Only the correction for negatives that were left out; without any, no calibration
+    None,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CalibrateArgs {
+    /// The model's folder; its calibration is replaced
+    pub(crate) model: PathBuf,
+    /// The rows to fit to, best some that the model was not trained on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// What is fitted to every probability, in place of what `[calibration]` says
+    #[arg(long, value_enum)]
+    pub(crate) method: Option<CalibrationMethod>,
+    /// Shares of negatives kept in the training rows, such as `click=0.1`, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "TASK=SHARE")]
+    pub(crate) negative_sampling: Option<Vec<String>>,
+    /// No negative was left out of FILE, though some were of the training rows
+    #[arg(long)]
+    pub(crate) unsampled: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -55,6 +55,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Train(train) => commands::train::run(train, args.json),
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),
         Command::Predict(predict) => commands::predict::run(predict, args.json),
+        Command::Calibrate(calibrate) => commands::calibrate::run(calibrate, args.json),
         Command::Inspect(inspect) => commands::inspect::run(inspect, args.json),
         Command::Generate(generate) => commands::generate::run(generate, args.json),
         Command::Sweep(sweep) => commands::sweep::run(sweep, args.json),

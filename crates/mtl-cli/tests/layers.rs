@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a crate may depend on those before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "mtl-eval",
+    "mtl-calibrate",
     "mtl-nn",
     "mtl-feature",
     "mtl-moe",

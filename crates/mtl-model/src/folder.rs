@@ -5,6 +5,7 @@
 //! | `model.toml` | the specification: architecture, settings, tasks |
 //! | `schema.bin` | the fitted schema: vocabularies, means, quantiles |
 //! | `weights.bin` | every parameter by path, with shapes |
+//! | `calibration.toml` | what is done to outputs, if anything is |
 //!
 //! Whoever trains adds its own files: the configuration and `metrics.json`.
 
@@ -16,11 +17,12 @@ use mtl_feature::Schema;
 use mtl_nn::Params;
 use mtl_nn::checkpoint::{self, SavedParams};
 
-use crate::{Error, ModelSpec, Result};
+use crate::{Calibration, Error, ModelSpec, Result};
 
 const SPEC: &str = "model.toml";
 const SCHEMA: &str = "schema.bin";
 const WEIGHTS: &str = "weights.bin";
+const CALIBRATION: &str = "calibration.toml";
 
 /// Kinds of checkpoint, so that one file cannot pass for another.
 const SCHEMA_KIND: &str = "mtl schema";
@@ -31,6 +33,7 @@ pub(crate) fn write_model(
     spec: &ModelSpec,
     schema: &Schema,
     params: &Params<f32>,
+    calibration: &Calibration,
     more: &[(&str, &[u8])],
 ) -> Result<()> {
     prepare_folder(folder)?;
@@ -38,6 +41,10 @@ pub(crate) fn write_model(
     let schema = checkpoint::encode(SCHEMA_KIND, schema);
     let weights = checkpoint::encode(WEIGHTS_KIND, &SavedParams::of(params));
     let mut files = vec![(SPEC, text.as_bytes()), (SCHEMA, &schema[..]), (WEIGHTS, &weights[..])];
+    let calibration = calibration_text(folder, calibration)?;
+    if let Some(text) = &calibration {
+        files.push((CALIBRATION, text.as_bytes()));
+    }
     files.extend_from_slice(more);
     write_folder(folder, &files)
 }
@@ -57,6 +64,38 @@ pub(crate) fn read_weights(folder: &Path, params: &mut Params<f32>) -> Result<()
     let restored = saved.and_then(|saved| saved.restore(params.layout()));
     *params = restored.map_err(|error| in_file(&path, error))?;
     Ok(())
+}
+
+pub(crate) fn read_calibration(folder: &Path, spec: &ModelSpec) -> Result<Calibration> {
+    let path = folder.join(CALIBRATION);
+    if !path.exists() {
+        return Ok(Calibration::default());
+    }
+    let text = String::from_utf8(read(&path)?).map_err(|error| in_file(&path, error))?;
+    let calibration: Calibration =
+        toml::from_str(&text).map_err(|error| in_file(&path, error.message()))?;
+    calibration.check(spec).map_err(|error| in_file(&path, error))?;
+    Ok(calibration)
+}
+
+/// Replaces the one file that a calibration is.
+pub(crate) fn write_calibration(folder: &Path, calibration: &Calibration) -> Result<()> {
+    let path = folder.join(CALIBRATION);
+    match calibration_text(folder, calibration)? {
+        Some(text) => {
+            checkpoint::write_atomic(&path, text.as_bytes()).map_err(|e| in_file(&path, e))
+        }
+        None if path.exists() => fs::remove_file(&path).map_err(|error| in_file(&path, error)),
+        None => Ok(()),
+    }
+}
+
+fn calibration_text(folder: &Path, calibration: &Calibration) -> Result<Option<String>> {
+    if calibration.is_empty() {
+        return Ok(None);
+    }
+    let text = toml::to_string(calibration);
+    text.map(Some).map_err(|error| in_file(&folder.join(CALIBRATION), error))
 }
 
 /// Checks that a model can be written to `folder`, and makes the folders above it: worth asking

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assemble;
+mod calibration;
 mod error;
 mod folder;
 mod measure;
@@ -10,6 +11,7 @@ mod spec;
 mod task;
 
 pub use assemble::{Assembled, assemble};
+pub use calibration::Calibration;
 pub use error::{Error, Result};
 pub use folder::{prepare_folder, write_folder};
 pub use measure::{Labels, Measure, Space};

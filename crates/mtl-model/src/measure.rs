@@ -44,6 +44,17 @@ impl ModelSpec {
     pub fn measures(&self) -> Result<Vec<Measure>> {
         Ok(measures(&self.tasks, self.behaviour_graph()?.as_ref()))
     }
+
+    /// The outputs that are probabilities and have a label to be right about, sorted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Chain`] for a behaviour graph that cannot be.
+    pub fn probabilities(&self) -> Result<Vec<String>> {
+        let binary = self.measures()?.into_iter().filter(|measure| measure.is_binary);
+        let mut outputs: Vec<String> = binary.map(|measure| measure.output).collect();
+        outputs.sort_unstable();
+        Ok(outputs)
+    }
 }
 
 fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure> {

@@ -10,7 +10,7 @@ use mtl_nn::{Batch, Graph, Params, Predictor, Var};
 use ndarray::{Array2, ArrayView1};
 
 use crate::folder;
-use crate::{Assembled, ModelSpec, Result, assemble};
+use crate::{Assembled, Calibration, ModelSpec, Result, assemble};
 
 /// Rows predicted at a time: enough for every worker, little enough to stay in a cache.
 const ROWS: usize = 8_192;
@@ -21,6 +21,7 @@ pub struct Model {
     spec: ModelSpec,
     schema: Schema,
     assembled: Assembled<f32>,
+    calibration: Calibration,
     /// The values of its parameters.
     pub params: Params<f32>,
 }
@@ -43,6 +44,13 @@ impl Predictions {
         &self.values
     }
 
+    /// What a calibration makes of them.
+    #[must_use]
+    pub fn calibrated(mut self, calibration: &Calibration) -> Self {
+        calibration.apply(&self.names, &mut self.values);
+        self
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<ArrayView1<'_, f32>> {
         let i = self.names.iter().position(|n| n == name)?;
@@ -58,7 +66,7 @@ impl Model {
     pub fn new(spec: ModelSpec, schema: Schema, seed: u64) -> Result<Self> {
         let assembled = assemble::<f32>(&spec, &schema)?;
         let params = Params::init(assembled.graph.layout(), seed);
-        Ok(Self { spec, schema, assembled, params })
+        Ok(Self { spec, schema, assembled, calibration: Calibration::default(), params })
     }
 
     /// Reads a folder that [`Model::save`] wrote.
@@ -69,6 +77,7 @@ impl Model {
         let (spec, schema) = folder::read_description(folder)?;
         let mut model = Self::new(spec, schema, 0)?;
         folder::read_weights(folder, &mut model.params)?;
+        model.calibration = folder::read_calibration(folder, &model.spec)?;
         Ok(model)
     }
 
@@ -78,7 +87,31 @@ impl Model {
     /// # Errors
     /// [`crate::Error::Folder`], naming the file.
     pub fn save(&self, folder: &Path, more: &[(&str, &[u8])]) -> Result<()> {
-        folder::write_model(folder, &self.spec, &self.schema, &self.params, more)
+        let (spec, schema, params) = (&self.spec, &self.schema, &self.params);
+        folder::write_model(folder, spec, schema, params, &self.calibration, more)
+    }
+
+    /// Writes the calibration alone into a folder that [`Model::save`] wrote; no other file changes.
+    ///
+    /// # Errors
+    /// [`crate::Error::Folder`], naming the file.
+    pub fn save_calibration(&self, folder: &Path) -> Result<()> {
+        folder::write_calibration(folder, &self.calibration)
+    }
+
+    /// What is done to outputs after the network.
+    pub const fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// Replaces the calibration.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] for an output that is no probability of the model.
+    pub fn set_calibration(&mut self, calibration: Calibration) -> Result<()> {
+        calibration.check(&self.spec)?;
+        self.calibration = calibration;
+        Ok(())
     }
 
     /// Its settings and tasks.
@@ -116,11 +149,19 @@ impl Model {
         self.graph().layout().n_values()
     }
 
-    /// Every named output for every row, in order.
+    /// Every named output for every row, in order, calibrated.
     ///
     /// # Errors
     /// A table without a feature that the model reads.
     pub fn predict(&self, table: &FeatureTable) -> Result<Predictions> {
+        Ok(self.predict_uncalibrated(table)?.calibrated(&self.calibration))
+    }
+
+    /// Every named output for every row, in order, as the network has it.
+    ///
+    /// # Errors
+    /// A table without a feature that the model reads.
+    pub fn predict_uncalibrated(&self, table: &FeatureTable) -> Result<Predictions> {
         let names = self.graph().outputs().iter().map(|(name, _)| name.clone()).collect();
         let predictor = Predictor::new(Arc::clone(self.graph()));
         let width = self.graph().outputs().iter().map(|(_, var)| var.n_cols()).sum::<usize>();

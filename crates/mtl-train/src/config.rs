@@ -9,7 +9,7 @@ use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, parse_table};
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LossConfig, Monitor, Result};
+use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result};
 
 /// The `[train]` table.
 ///
@@ -105,7 +105,8 @@ impl TrainConfig {
     }
 }
 
-/// A whole configuration: `[data] [[feature]] [[task]] [model] [chain] [loss] [train]`.
+/// A whole configuration: `[data] [[feature]] [[task]] [model] [chain] [loss] [train]
+/// [calibration]`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// Where rows come from.
@@ -120,6 +121,8 @@ pub struct RunConfig {
     pub chain: Option<ChainConfig>,
     /// The training.
     pub train: TrainConfig,
+    /// What is done to the outputs after training.
+    pub calibration: CalibrationConfig,
     /// Its name in messages.
     file: String,
 }
@@ -140,6 +143,8 @@ struct Tables {
     loss: toml::Table,
     #[serde(default)]
     train: toml::Table,
+    #[serde(default)]
+    calibration: toml::Table,
 }
 
 impl RunConfig {
@@ -193,10 +198,13 @@ impl RunConfig {
                 loss: LossConfig::parse(tables.loss)?,
                 ..parse_table(tables.train, "train")?
             },
+            calibration: parse_table(tables.calibration, "calibration")?,
             file: "configuration".to_owned(),
         };
         // Tasks and chain are the same for every model.
-        config.train.check(&config.model_spec("towers")?.measures()?)?;
+        let measures = config.model_spec("towers")?.measures()?;
+        config.train.check(&measures)?;
+        config.calibration.check(&measures)?;
         config.check_leaks()?;
         Ok(config)
     }

@@ -38,6 +38,9 @@ pub enum Error {
     /// A step failed.
     #[error(transparent)]
     Step(#[from] mtl_nn::Error),
+    /// A calibration could not be fitted.
+    #[error("calibration: {0}")]
+    Calibration(#[from] mtl_calibrate::Error),
     /// A metric's input was wrong.
     #[error(transparent)]
     Metric(#[from] mtl_eval::Error),

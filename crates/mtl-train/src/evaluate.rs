@@ -1,11 +1,12 @@
 //! Every metric of a model on a table.
 
+use mtl_calibrate::Quality;
 use mtl_eval::{
     BinaryReport, BinaryRows, Measured, RegressionReport, RegressionRows, ReportSettings,
     macro_mean,
 };
 use mtl_feature::FeatureTable;
-use mtl_model::{Model, Space, TaskConfig, TaskLoss};
+use mtl_model::{Labels, Model, Predictions, Space, TaskConfig, TaskLoss};
 use mtl_nn::ops::{Huber, PointLoss, SquaredError};
 use serde::Serialize;
 
@@ -53,9 +54,23 @@ pub struct Evaluation {
     pub auc_macro: Measured,
     /// Mean GAUC over the binary tasks and events.
     pub gauc_macro: Measured,
+    /// What the calibration changed, output by output.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calibration: Vec<CalibrationChange>,
     /// Errors against the truth, where the data has one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub truth: Vec<TruthMetrics>,
+}
+
+/// A calibrated output on some rows, each counted once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CalibrationChange {
+    /// The measure's name.
+    pub task: String,
+    /// As the network has it.
+    pub before: Quality,
+    /// As it is predicted.
+    pub after: Quality,
 }
 
 /// A task's name and metrics.
@@ -89,7 +104,9 @@ impl Evaluation {
 /// # Errors
 /// A table without a feature that the model reads, or a prediction that is NaN.
 pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
-    let (predictions, labels) = (model.predict(table)?, model.labels_of(table)?);
+    let (raw, labels) = (model.predict_uncalibrated(table)?, model.labels_of(table)?);
+    let calibration = changes(model, table, &raw, &labels)?;
+    let predictions = raw.calibrated(model.calibration());
     let measures = model.measures();
     let mut tasks = Vec::with_capacity(measures.len());
     let mut loss = Some(0.0);
@@ -115,7 +132,34 @@ pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
     let auc_macro = macro_mean(reports().map(|(name, report)| (name, &report.auc)));
     let gauc_macro = macro_mean(reports().map(|(name, report)| (name, &report.gauc.value)));
     let (rows, truth) = (table.n_rows(), Vec::new());
-    Ok(Evaluation { rows, loss, tasks, auc_macro, gauc_macro, truth })
+    Ok(Evaluation { rows, loss, tasks, auc_macro, gauc_macro, calibration, truth })
+}
+
+/// Before and after, for each output that is calibrated.
+fn changes(
+    model: &Model,
+    table: &FeatureTable,
+    raw: &Predictions,
+    labels: &Labels,
+) -> Result<Vec<CalibrationChange>> {
+    let mut changes = Vec::new();
+    for measure in model.measures() {
+        let calibrator = model.calibration().of(&measure.output);
+        let (Some(calibrator), Some(raw)) = (calibrator, raw.column(&measure.output)) else {
+            continue;
+        };
+        let quality = |predictions: &[f32]| -> Result<Quality> {
+            let mut rows = BinaryRows::new(&labels[&measure.name], predictions)?;
+            if let Some(weights) = table.weights() {
+                rows = rows.with_weights(weights)?;
+            }
+            Ok(Quality::new(&rows))
+        };
+        let after: Vec<f32> = raw.iter().map(|&p| calibrator.apply(p.into()) as f32).collect();
+        let (before, after) = (quality(&raw.to_vec())?, quality(&after)?);
+        changes.push(CalibrationChange { task: measure.name.clone(), before, after });
+    }
+    Ok(changes)
 }
 
 /// The metrics of a probability, and its log loss.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod calibrate;
 mod compare;
 mod config;
 mod error;
@@ -13,10 +14,11 @@ mod seen;
 mod truth;
 mod weighting;
 
+pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
 pub use compare::{Compared, Comparison, Contender, compare};
 pub use config::{RunConfig, TrainConfig};
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, TaskMetrics, evaluate};
+pub use evaluate::{CalibrationChange, Evaluation, TaskMetrics, evaluate};
 pub use fit::{EpochRecord, Fitted, History, fit};
 pub use monitor::Monitor;
 pub use observer::{Observer, Silent};

@@ -4,6 +4,7 @@ use mtl_feature::Targets;
 use mtl_train::{Evaluation, evaluate};
 
 use crate::args::EvaluateArgs;
+use crate::commands::calibrate::print_changes;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
@@ -78,6 +79,8 @@ pub(crate) fn print_metrics(evaluation: &Evaluation) {
     if !regression.is_empty() {
         render::table(&text(&["task", "rows", "rmse", "mae"]), &regression);
     }
+    let changes = evaluation.calibration.iter();
+    print_changes(changes.map(|change| (change.task.as_str(), &change.before, &change.after)));
     for (name, report) in binary {
         if let Some(reason) = report.auc.reason() {
             println!("{name}: auc is undefined: {reason}");

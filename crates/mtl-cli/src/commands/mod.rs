@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod evaluate;
 pub(crate) mod generate;

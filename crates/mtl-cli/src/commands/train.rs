@@ -6,12 +6,14 @@ use mtl_data::Dataset;
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    EpochRecord, Evaluation, History, Observer, RunConfig, TrainingState, evaluate, fit,
+    CalibratedOutput, EpochRecord, Evaluation, History, Observer, RunConfig, Sampled,
+    TrainingState, calibrate, evaluate, fit,
 };
 use serde::Serialize;
 
 use crate::args::TrainArgs;
 use crate::commands::CONFIG;
+use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::print_metrics;
 use crate::commands::inspect::{Gate, gates};
 use crate::progress::Bar;
@@ -26,6 +28,8 @@ struct Metrics<'a> {
     model: &'a str,
     parameters: usize,
     history: &'a History,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    calibration: &'a [CalibratedOutput],
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<&'a Evaluation>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +43,11 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
     let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
+    if config.calibration.needs_rows() && dataset.validation.is_empty() {
+        let file = args.config.display();
+        let expected = "expected `split` or `validation` in [data]";
+        anyhow::bail!("{file}: [calibration] needs validation rows and there are none, {expected}");
+    }
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
     let partial = Partial::beside(&args.out);
@@ -50,11 +59,14 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         return Err(error.into());
     }
     drop(watch);
+    let rows = if config.calibration.needs_rows() { &dataset.validation } else { &dataset.train };
+    let calibration = calibrate(&mut model, rows, &config.calibration, Sampled::AsTrained)?;
     let (validation, test) = measure(&model, &dataset)?;
     let metrics = Metrics {
         model: &name,
         parameters: model.n_parameters(),
         history: &fitted.history,
+        calibration: &calibration,
         validation: validation.as_ref(),
         test: test.as_ref(),
         gates: gates(
@@ -172,6 +184,7 @@ fn print(metrics: &Metrics<'_>, out: &Path) -> anyhow::Result<()> {
             }
         ),
     }
+    print_calibration(metrics.calibration);
     for (title, evaluation) in [("validation", metrics.validation), ("test", metrics.test)] {
         if let Some(evaluation) = evaluation {
             println!("\n{title}: {} rows", evaluation.rows);

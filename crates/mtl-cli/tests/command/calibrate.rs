@@ -1,0 +1,73 @@
+//! Calibration: by the configuration after training, and by a command of its own.
+
+use crate::support::{CONFIG, Home, with_model};
+
+#[test]
+fn training_calibrates_on_validation_rows_and_says_what_it_did() {
+    let home = Home::new();
+    let calibration = "[calibration]\nmethod = 'platt'\ntasks = { buy = 'none' }\n";
+    home.write("run.toml", &format!("{CONFIG}\n{calibration}"));
+    let said = home.mtl("train run.toml --out m").ok();
+    assert!(said.contains("| calibrated") && said.contains(" → "), "{said}");
+    let text = home.text("m/calibration.toml");
+    assert!(text.contains("p_click") && !text.contains("p_buy"), "{text}");
+    let metrics = home.mtl("evaluate m --data log.csv --json").json();
+    let changes = metrics["calibration"].as_array().unwrap();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0]["task"], "click");
+    let of = |of: &str| changes[0][of]["pcoc"]["value"].as_f64().unwrap();
+    let click = &metrics["tasks"].as_array().unwrap()[0];
+    assert_eq!(click["pcoc"]["value"].as_f64().unwrap(), of("after"));
+    assert_ne!(of("before"), of("after"));
+}
+
+#[test]
+fn a_trained_model_is_calibrated_on_a_file() {
+    let home = with_model();
+    home.mtl("predict m --data log.csv --out raw.csv").ok();
+    home.mtl("calibrate m --data log.csv").fails("expected --method platt or isotonic");
+    let done = home.mtl("calibrate m --data log.csv --method isotonic --json").json();
+    assert!(done.as_array().unwrap().iter().all(|o| o["task"] != "rating"), "no probability");
+    home.mtl("predict m --data log.csv --out isotonic.csv").ok();
+    assert!(home.text("raw.csv") != home.text("isotonic.csv"));
+    let rating = |file: &str| -> Vec<String> {
+        let text = home.text(file);
+        text.lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(rating("raw.csv"), rating("isotonic.csv"), "a regression stays");
+    let text = home.mtl("calibrate m --data log.csv --method platt").ok();
+    assert!(text.contains("wrote 2 calibrated outputs to m"), "{text}");
+    let sampled = "calibrate m --data log.csv --method none --negative-sampling";
+    home.mtl(&format!("{sampled} click=0.5 --unsampled")).ok();
+    home.mtl(&format!("{sampled} click=2")).fails("above 0 to 1");
+    home.mtl(&format!("{sampled} clik=0.5")).fails("did you mean `click`?");
+    home.mtl(&format!("{sampled} click")).fails("expected such as click=0.1");
+    home.mtl("calibrate m --data log.csv --method none").ok();
+    assert!(!home.path("m/calibration.toml").exists(), "none takes it away");
+    home.mtl("predict m --data log.csv --out again.csv").ok();
+    assert!(home.text("raw.csv") == home.text("again.csv"));
+}
+
+#[test]
+fn what_cannot_be() {
+    let home = Home::new();
+    for (table, expected) in [
+        ("method = 'plat'", "did you mean `platt`?"),
+        ("metod = 'platt'", "did you mean `method`?"),
+        ("tasks = { clik = 'platt' }", "[calibration] `tasks` names `clik`"),
+        ("tasks = { rating = 'platt' }", "`tasks` names `rating`, expected one of click, buy"),
+        ("negative_sampling = { click = 0 }", "[calibration] `negative_sampling` of `click`"),
+    ] {
+        home.write("run.toml", &format!("{CONFIG}\n[calibration]\n{table}\n"));
+        home.mtl("train run.toml --out m").fails(expected);
+    }
+    let split = "split = { by = \"random\", validation = 0.15, test = 0.15, seed = 1 }";
+    let whole = CONFIG.replace(split, "");
+    home.write("run.toml", &format!("{whole}\n[calibration]\nmethod = 'platt'\n"));
+    home.mtl("train run.toml --out m").fails("[calibration] needs validation rows");
+    let home = with_model();
+    home.write("m/calibration.toml", "[p_clik.map.platt]\nslope = 1.0\noffset = 0.0\n");
+    home.mtl("inspect m").fails("m/calibration.toml: ");
+    home.write("m/calibration.toml", "[p_click.map.platt]\nslope = -1.0\noffset = 0.0\n");
+    home.mtl("inspect m").fails("no slope > 0");
+}
