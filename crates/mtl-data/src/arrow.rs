@@ -52,7 +52,8 @@ pub(crate) fn raw_column(array: &ArrayRef, missing: &Missing) -> Result<RawColum
 
 /// The column, missing where the array is null or `is_mark` says so of a row.
 fn with_nulls(array: &ArrayRef, values: Values, is_mark: impl Fn(usize) -> bool) -> RawColumn {
-    let missing = (0..array.len()).map(|i| array.is_null(i) || is_mark(i)).collect();
+    let has_nulls = array.null_count() > 0;
+    let missing = (0..array.len()).map(|i| (has_nulls && array.is_null(i)) || is_mark(i)).collect();
     RawColumn::with_missing(values, Some(missing))
 }
 
@@ -83,12 +84,31 @@ fn floats<T: ArrowPrimitiveType>(
     with_nulls(array, Values::Float(values), |i| marks[i])
 }
 
+/// The double nearest to the shortest decimal that reads back as `value`.
+///
+/// Numbers of a log have few decimals, and by way of text each costs a tenth of a microsecond, half
+/// the time of reading a file. While 5^k has 28 bits or fewer, value · 10^k is exact, and so the
+/// first k where its nearest integer, as k decimals, reads back is the shortest form.
 fn shortest(value: f32) -> f64 {
+    let wide = f64::from(value);
     // Whole numbers, by far the most, are the same in both.
     if value.fract() == 0.0 || !value.is_finite() {
-        return value.into();
+        return wide;
     }
-    value.to_string().parse().unwrap_or_else(|_| value.into())
+    let mut scale = 1.0;
+    for _ in 1..=12 {
+        scale *= 10.0;
+        let scaled = wide * scale;
+        let decimal = scaled.round() / scale;
+        if decimal as f32 == value {
+            // Two decimals are equally near: which is the shortest form is for text to say.
+            if (scaled - scaled.trunc()).abs() == 0.5 {
+                break;
+            }
+            return decimal;
+        }
+    }
+    value.to_string().parse().unwrap_or(wide)
 }
 
 fn timestamps(array: &ArrayRef, unit: TimeUnit, missing: &Missing) -> RawColumn {
@@ -129,7 +149,27 @@ fn dictionary(array: &ArrayRef, missing: &Missing) -> Result<RawColumn, String> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn by_way_of_text(value: f32) -> f64 {
+        value.to_string().parse().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn the_shortest_decimal_is_that_of_text(bits: u32, cents in -9_999_999_i32..9_999_999) {
+            for value in [f32::from_bits(bits), cents as f32 / 100.0, cents as f32 / 4096.0] {
+                // Whole numbers stay what they are, all their digits kept.
+                if value.is_finite() && value.fract() != 0.0 {
+                    prop_assert_eq!(shortest(value), by_way_of_text(value), "{}", value);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_short_float_keeps_its_digits() {
