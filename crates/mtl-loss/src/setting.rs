@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Setup};
 
 /// The value if `ok`, an error that names it otherwise.
 pub(crate) fn require(
@@ -23,6 +25,55 @@ pub(crate) fn positive(method: &'static str, key: &str, value: f64) -> Result<f6
 /// A finite number, at least 0.
 pub(crate) fn non_negative(method: &'static str, key: &str, value: f64) -> Result<f64, Error> {
     require(value >= 0.0 && value.is_finite(), method, key, value, "a finite number, at least 0")
+}
+
+/// Where the learned weights of a method start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// Where the method would come to rest if the losses stayed what they are before anything is
+    /// learnt ([`Setup::initial_losses`](crate::Setup::initial_losses)), so that the scale of a loss
+    /// makes no difference from the first step on. Without those losses, as [`Start::One`].
+    #[default]
+    BaseRate,
+    /// Where the paper starts: scales and weights of 1.
+    One,
+}
+
+impl Start {
+    /// L(0) of each task, if it is to start from them.
+    ///
+    /// # Errors
+    /// If they are not one number above 0 a task.
+    pub(crate) fn losses<'s>(
+        self,
+        method: &'static str,
+        setup: &Setup<'s>,
+    ) -> Result<Option<&'s [f64]>, Error> {
+        match (self, setup.initial_losses) {
+            (Self::BaseRate, Some(losses)) => {
+                check_initial_losses(method, setup.tasks, losses).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// L(0): one number above 0 a task.
+pub(crate) fn check_initial_losses<'s>(
+    method: &'static str,
+    tasks: &[String],
+    losses: &'s [f64],
+) -> Result<&'s [f64], Error> {
+    if losses.len() != tasks.len() {
+        let (found, expected) = (losses.len(), tasks.len());
+        return Err(Error::Length { what: "initial losses", found, expected });
+    }
+    for (task, &value) in tasks.iter().zip(losses) {
+        let ok = value > 0.0 && value.is_finite();
+        require(ok, method, format!("initial loss of {task}"), value, "a number above 0")?;
+    }
+    Ok(losses)
 }
 
 /// An optional learning rate above 0.

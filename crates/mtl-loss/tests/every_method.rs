@@ -22,7 +22,8 @@ fn names(n: usize) -> Vec<String> {
 }
 
 fn build(name: &str, tasks: &[String]) -> Weigher {
-    let initial: Vec<f64> = (0..tasks.len()).map(|i| 0.5 + 0.1 * i as f64).collect();
+    // Equal, so that weights that start from them start equal.
+    let initial = vec![0.5; tasks.len()];
     let setup = Setup::new(tasks).initial_losses(&initial);
     WeightingConfig::from_name(name).and_then(|config| config.build(&setup)).expect(name)
 }
@@ -282,6 +283,32 @@ proptest! {
             let opposite: Vec<f64> = b.iter().map(|x| -x).collect();
             let same = close(&a, &b, 1e-8) || (name == "imtl_g" && close(&a, &opposite, 1e-8));
             prop_assert!(same, "{name}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Weights that start at the base rates undo a scale from the first step to the last.
+    #[test]
+    fn scale_of_a_loss_is_undone_all_the_way(steps in steps(3, 12), scale in 0.01..100.0_f64) {
+        let tasks = names(3);
+        for name in ["uncertainty", "imtl_l"] {
+            let config = WeightingConfig::from_name(name).expect(name);
+            let build = |last: f64| {
+                let initial = [0.5, 0.6, last];
+                config.build(&Setup::new(&tasks).initial_losses(&initial)).expect(name)
+            };
+            let (mut one, mut other) = (build(0.7), build(0.7 * scale));
+            for (number, step) in steps.iter().enumerate() {
+                let mut scaled = step.clone();
+                scaled.losses[2] *= scale;
+                let (shared, _) = advance(&mut one, number as u64, step).expect(name);
+                let (mut found, _) = advance(&mut other, number as u64, &scaled).expect(name);
+                found[2] *= scale;
+                prop_assert!(close(&found, &shared, 1e-12), "{name}: {found:?} {shared:?}");
+            }
         }
     }
 }

@@ -64,6 +64,35 @@ fn imtl_l_brings_every_loss_to_one() {
 }
 
 #[test]
+fn learned_weights_start_at_rest_for_the_base_rates() {
+    let initial = [0.1, 0.7, 3.0];
+    let weights = |toml: &str| {
+        let config: WeightingConfig = toml::from_str(toml).expect(toml);
+        let mut weigher =
+            config.build(&Setup::new(&names(3)).initial_losses(&initial)).expect("valid");
+        let gram = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+        weigh(&mut weigher, &initial, &gram)
+    };
+    for (w, loss) in weights("method = 'uncertainty'").iter().zip(initial) {
+        assert_abs_diff_eq!(w * loss, 0.5, epsilon = 1e-12);
+    }
+    let classification = weights("method = 'uncertainty'\nform = 'classification'");
+    for (w, loss) in classification.iter().zip(initial) {
+        assert_abs_diff_eq!(w * loss, 0.5, epsilon = 1e-12);
+    }
+    for (w, loss) in weights("method = 'imtl_l'").iter().zip(initial) {
+        assert_abs_diff_eq!(w * loss, 1.0, epsilon = 1e-12);
+    }
+    let gradnorm = weights("method = 'gradnorm'");
+    assert_abs_diff_eq!(gradnorm.iter().sum::<f64>(), 3.0, epsilon = 1e-12);
+    assert_abs_diff_eq!(gradnorm[0] * 0.1, gradnorm[2] * 3.0, epsilon = 1e-12);
+    for method in ["imtl_l", "gradnorm"] {
+        assert_eq!(weights(&format!("method = '{method}'\nstart = 'one'")), [1.0; 3]);
+    }
+    assert_eq!(weights("method = 'uncertainty'\nstart = 'one'"), [0.5; 3]);
+}
+
+#[test]
 fn mgda_of_two_tasks_is_the_closed_form() {
     // ‖g1‖² = 4, ‖g2‖² = 1, ⟨g1, g2⟩ = 0.5: w1 = (1 − 0.5)/(4 + 1 − 1) = ⅛.
     let mut weigher = configure("method = 'mgda'", 2).expect("valid");

@@ -16,11 +16,16 @@
 //! L(0) is by default the entropy of the label's base rate ([`base_rate_entropy`]): with the first
 //! batch's loss, a 1.8 % label looks fast from the start, since an untrained model predicts ½ and the
 //! first epoch takes that away; its weight fell to 0.09 and its AUC from 0.80 to 0.71 (measured).
+//!
+//! w starts in proportion to 1/L(0) ([`Start::BaseRate`]; the paper's 1 with `start = "one"`), so that a
+//! loss scaled by 100 is not a hundred times too strong until w has come down: at a rate of 0.001 that
+//! takes a thousand steps, and at a rate 25 times as high a weight of 0.02 would be thrown to and fro by more
+//! than itself.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Setup;
-use crate::setting::{learning_rate, non_negative, require};
+use crate::setting::{Start, check_initial_losses, learning_rate, non_negative};
 use crate::weigher::LOSS_FLOOR;
 use crate::{Active, Error, LearnedState, Needs, OwnWeight, Weighting};
 
@@ -46,11 +51,14 @@ pub struct GradNormConfig {
     pub initial_loss: InitialLoss,
     /// A learning rate for w of its own; the model's by default.
     pub learning_rate: Option<f64>,
+    /// Where w starts: in proportion to 1/L(0), or at 1.
+    pub start: Start,
 }
 
 impl Default for GradNormConfig {
     fn default() -> Self {
-        Self { alpha: 1.5, initial_loss: InitialLoss::default(), learning_rate: None }
+        let (initial_loss, start) = (InitialLoss::default(), Start::default());
+        Self { alpha: 1.5, initial_loss, learning_rate: None, start }
     }
 }
 
@@ -64,7 +72,13 @@ impl GradNormConfig {
                 InitialLoss::FirstBatch => vec![0.0; n],
                 InitialLoss::BaseRate => given_initial_losses(setup)?,
             },
-            weights: vec![1.0; n],
+            weights: match self.start.losses("gradnorm", setup)? {
+                Some(losses) => {
+                    let total: f64 = losses.iter().map(|loss| loss.recip()).sum();
+                    losses.iter().map(|loss| n as f64 / (loss * total)).collect()
+                }
+                None => vec![1.0; n],
+            },
             gradient: vec![0.0; n],
         })
     }
@@ -73,15 +87,7 @@ impl GradNormConfig {
 fn given_initial_losses(setup: &Setup<'_>) -> Result<Vec<f64>, Error> {
     let what = "initial losses (or initial_loss = \"first_batch\")";
     let given = setup.initial_losses.ok_or(Error::Missing { method: "gradnorm", what })?;
-    if given.len() != setup.tasks.len() {
-        let (found, expected) = (given.len(), setup.tasks.len());
-        return Err(Error::Length { what: "initial losses", found, expected });
-    }
-    let check = |(task, &value): (&String, &f64)| {
-        let ok = value > 0.0 && value.is_finite();
-        require(ok, "gradnorm", format!("initial loss of {task}"), value, "a number above 0")
-    };
-    setup.tasks.iter().zip(given).map(check).collect()
+    Ok(check_initial_losses("gradnorm", setup.tasks, given)?.to_vec())
 }
 
 /// The entropy −p ln p − (1 − p) ln (1 − p) of a binary label of base rate p, in nats: the best log

@@ -8,29 +8,40 @@
 //!
 //! Source: Liu et al., *Towards Impartial Multi-task Learning*, ICLR 2021, eq. 7 (base e). Cost: T
 //! exponentials. Choose it, like uncertainty weighting, when losses differ in scale; it assumes no
-//! likelihood. s_t starts at 0 and is kept within ±20.
+//! likelihood. s_t starts at rest for the losses of the base rates ([`Start::BaseRate`]), is stepped at a rate of its
+//! own, 0.025, as in [`uncertainty`](super::uncertainty), and is kept within ±20.
 
 use serde::{Deserialize, Serialize};
 
-use super::LOG_SCALE_BOUND;
+use super::{LEARNING_RATE, LOG_SCALE_BOUND};
 use crate::config::Setup;
-use crate::setting::learning_rate;
+use crate::setting::{Start, learning_rate};
 use crate::{Active, Error, LearnedState, Needs, OwnWeight, Weighting};
 
 /// Settings of IMTL-L.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImtlLConfig {
-    /// A learning rate for s of its own; the model's by default.
+    /// The learning rate of s, above 0; `None` (not expressible in TOML) is the model's.
     pub learning_rate: Option<f64>,
+    /// Where s starts.
+    pub start: Start,
+}
+
+impl Default for ImtlLConfig {
+    fn default() -> Self {
+        Self { learning_rate: Some(LEARNING_RATE), start: Start::default() }
+    }
 }
 
 impl ImtlLConfig {
     pub(crate) fn build(&self, setup: &Setup<'_>) -> Result<ImtlL, Error> {
         let n = setup.tasks.len();
+        let start = self.start.losses("imtl_l", setup)?;
+        let start = start.map(|losses| losses.iter().map(|loss| -loss.ln()).collect());
         Ok(ImtlL {
             learning_rate: learning_rate("imtl_l", self.learning_rate)?,
-            log_scale: vec![0.0; n],
+            log_scale: start.unwrap_or_else(|| vec![0.0; n]),
             gradient: vec![0.0; n],
         })
     }

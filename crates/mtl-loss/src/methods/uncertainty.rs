@@ -10,15 +10,19 @@
 //!
 //! Source: Kendall, Gal and Cipolla, *Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
 //! Geometry and Semantics*, CVPR 2018, eqs. 5 to 10. Cost: T exponentials. Choose it when losses have
-//! different scales and no Gram matrix is to be paid for. s_t starts at 0 and is kept within ±20.
+//! different scales and no Gram matrix is to be paid for.
+//!
+//! s_t starts at rest for the losses of the base rates ([`Start::BaseRate`]) and is stepped at a rate of
+//! its own, 0.025, as FAMO's ξ is; the paper leaves both open. From s = 0 and at a rate of 0.001 a loss
+//! scaled by 100 would take ln 100 / 0.001 = 4,600 steps of Adam to be brought back. s_t is kept within ±20.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::LOG_SCALE_BOUND;
+use super::{LEARNING_RATE, LOG_SCALE_BOUND};
 use crate::config::Setup;
-use crate::setting::{learning_rate, per_task};
+use crate::setting::{Start, learning_rate, per_task};
 use crate::{Active, Error, LearnedState, Needs, OwnWeight, Weighting};
 
 /// Which likelihood a loss belongs to.
@@ -33,24 +37,41 @@ pub enum UncertaintyForm {
 }
 
 /// Settings of uncertainty weighting.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UncertaintyConfig {
     /// The form for tasks that `forms` does not list.
     pub form: UncertaintyForm,
     /// The form by task.
     pub forms: BTreeMap<String, UncertaintyForm>,
-    /// A learning rate for s of its own; the model's by default.
+    /// The learning rate of s, above 0; `None` (not expressible in TOML) is the model's.
     pub learning_rate: Option<f64>,
+    /// Where s starts.
+    pub start: Start,
+}
+
+impl Default for UncertaintyConfig {
+    fn default() -> Self {
+        let (form, forms) = (UncertaintyForm::default(), BTreeMap::new());
+        let learning_rate = Some(LEARNING_RATE);
+        Self { form, forms, learning_rate, start: Start::default() }
+    }
 }
 
 impl UncertaintyConfig {
     pub(crate) fn build(&self, setup: &Setup<'_>) -> Result<Uncertainty, Error> {
         let n = setup.tasks.len();
+        let forms = per_task("uncertainty", "forms", self.form, &self.forms, setup.tasks)?;
+        let at_rest = |(&loss, form): (&f64, &UncertaintyForm)| match form {
+            UncertaintyForm::Regression => loss.ln(),
+            UncertaintyForm::Classification => (2.0 * loss).ln(),
+        };
+        let start = self.start.losses("uncertainty", setup)?;
+        let start = start.map(|losses| losses.iter().zip(&forms).map(at_rest).collect());
         Ok(Uncertainty {
-            forms: per_task("uncertainty", "forms", self.form, &self.forms, setup.tasks)?,
+            forms,
             learning_rate: learning_rate("uncertainty", self.learning_rate)?,
-            log_variance: vec![0.0; n],
+            log_variance: start.unwrap_or_else(|| vec![0.0; n]),
             gradient: vec![0.0; n],
         })
     }

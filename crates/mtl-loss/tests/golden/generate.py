@@ -100,12 +100,13 @@ def imtl_l():
     return case({"method": "imtl_l"}, weigh, same, s)
 
 
-def gradnorm(initial, lr, clamped=False):
-    w = leaf([1.0] * 3)
+def gradnorm(initial, lr, clamped=False, start="one"):
+    base_rate = np.array([0.69, 0.3, 1.7])
+    w = leaf([1.0] * 3 if start == "one" else (3 / base_rate / (1 / base_rate).sum()).tolist())
     seen = {}
 
     def weigh(step, losses, grads):
-        base = np.array([0.69, 0.3, 1.7]) if initial == "base_rate" else seen.setdefault("L0", losses)
+        base = base_rate if initial == "base_rate" else seen.setdefault("L0", losses)
         norms = torch.linalg.vector_norm(w[:, None] * torch.tensor(grads), dim=1)
         if clamped:  # the derivative from the right at w = 0, where that of the norm is 0 in torch
             norms = w * torch.tensor(np.linalg.norm(grads, axis=1))
@@ -119,7 +120,7 @@ def gradnorm(initial, lr, clamped=False):
         w *= 3 / w.sum()
 
     more = {"initial_losses": [0.69, 0.3, 1.7]} if initial == "base_rate" else {}
-    config = {"method": "gradnorm", "initial_loss": initial}
+    config = {"method": "gradnorm", "initial_loss": initial, "start": start}
     return case(config, weigh, same, w, lr=lr, project=project, n_steps=20, **more)
 
 
@@ -312,7 +313,7 @@ def gradvac_orders(beta=0.2):
 
 def main():
     cases = [uncertainty("regression"), uncertainty("classification"), imtl_l(), famo(), dwa(), stch()]
-    cases += [gradnorm("base_rate", 0.002), gradnorm("first_batch", 0.05, clamped=True), db_running(), *simple()]
+    cases += [gradnorm("base_rate", 0.002), gradnorm("base_rate", 0.002, start="base_rate"), gradnorm("first_batch", 0.05, clamped=True), db_running(), *simple()]
     cases += [case({"method": "nash_mtl"}, fair(1.0), one)]
     cases += [case({"method": "fairgrad", "alpha": alpha}, fair(alpha), one) for alpha in (0.5, 1.0, 2.0)]
     golden = {"cases": cases, "pcgrad_orders": list(pcgrad_orders()), "gradvac_orders": list(gradvac_orders())}

@@ -183,17 +183,22 @@ class Learned(Method):
                 self.project(self.state)
 
 
-def uncertainty(form):
+def uncertainty(form, start):
     half = 2.0 if form == "regression" else 1.0
+    rest = [0.0] * 3 if start == "one" else np.log(2 / half * np.array(INITIAL)).tolist()
     objective = lambda s, losses, _: (torch.exp(-s) * losses / half + s / 2).sum()
-    return Learned([0.0] * 3, lambda s, _: np.exp(-s) / half, objective)
+    return Learned(rest, lambda s, _: np.exp(-s) / half, objective)
 
 
-def imtl_l():
-    return Learned([0.0] * 3, lambda s, _: np.exp(s), lambda s, losses, _: (torch.exp(s) * losses - s).sum())
+def imtl_l(start):
+    rest = [0.0] * 3 if start == "one" else (-np.log(INITIAL)).tolist()
+    return Learned(rest, lambda s, _: np.exp(s), lambda s, losses, _: (torch.exp(s) * losses - s).sum())
 
 
-def gradnorm(alpha=1.5):
+def gradnorm(start, alpha=1.5):
+    inverse = 1 / np.array(INITIAL)
+    first = [1.0] * 3 if start == "one" else (3 * inverse / inverse.sum()).tolist()
+
     def objective(w, losses, jacobian):
         norms = torch.linalg.vector_norm(w[:, None] * jacobian, dim=1)
         pace = losses / torch.tensor(INITIAL)
@@ -204,7 +209,7 @@ def gradnorm(alpha=1.5):
         w.clamp_(min=0)
         w *= 3 / w.sum()
 
-    return Learned([1.0] * 3, lambda w, _: w, objective, project)
+    return Learned(first, lambda w, _: w, objective, project)
 
 
 def famo(gamma=1e-3, lr=0.025):
@@ -391,9 +396,11 @@ def cases():
     fixed = {"buy": 0.5, "like": 2.0}
     yield {"method": "fixed", "weights": fixed}, lambda: Method(lambda *_: [0.5, 1.0, 2.0])
     yield {"method": "equal"}, lambda: Method(lambda *_: np.ones(3))
-    for form in ("regression", "classification"):
-        yield {"method": "uncertainty", "form": form}, lambda form=form: uncertainty(form)
-    yield {"method": "gradnorm"}, gradnorm
+    for start in ("one", "base_rate"):
+        for form in ("regression", "classification"):
+            config = {"method": "uncertainty", "form": form, "start": start, "learning_rate": LR}
+            yield config, lambda form=form, start=start: uncertainty(form, start)
+        yield {"method": "gradnorm", "start": start}, lambda start=start: gradnorm(start)
     yield {"method": "pareto"}, lambda: Method(shortest(np.zeros(3)))
     yield {"method": "pareto", "min_weights": bounds}, lambda: Method(shortest(lower))
     yield {"method": "pareto", "min_weights": bounds, "form": "relaxed"}, lambda: Method(relaxed(lower))
@@ -401,7 +408,9 @@ def cases():
     yield {"method": "dwa"}, lambda: Method(dwa())
     yield {"method": "rlw"}, lambda: Method(rlw)
     yield {"method": "gls"}, lambda: Method(gls)
-    yield {"method": "imtl_l"}, imtl_l
+    for start in ("one", "base_rate"):
+        config = {"method": "imtl_l", "start": start, "learning_rate": LR}
+        yield config, lambda start=start: imtl_l(start)
     yield {"method": "imtl_g"}, lambda: Method(imtl_g, "one")
     yield {"method": "pcgrad"}, lambda: Method(pcgrad, "one")
     yield {"method": "gradvac"}, lambda: Method(gradvac(), "one")
