@@ -40,7 +40,7 @@ impl Inputs {
 /// What an architecture gives.
 #[derive(Clone, Debug, Default)]
 pub struct Built {
-    /// Each task's logit, rows × 1, sorted by the tasks' names.
+    /// Each task's logit, rows × 1 (rows × C for a task of C classes), sorted by the tasks' names.
     pub logits: Vec<(String, Var)>,
     /// The gates' weights, for inspection; none without experts.
     pub gates: Vec<GateInfo>,
@@ -48,7 +48,8 @@ pub struct Built {
     pub representations: Vec<Var>,
 }
 
-/// Features to logits: x (rows × D) → one logit a task (rows × 1).
+/// Features to logits: x (rows × D) → one logit a task (rows × 1), or as many as
+/// [`ArchitectureConfig::n_logits`] says.
 ///
 /// A new architecture is one file with an implementation and one line in the table of
 /// [`architecture`].

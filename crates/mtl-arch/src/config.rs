@@ -81,6 +81,10 @@ pub struct ArchitectureConfig {
     pub tower_dropout: Option<f64>,
     /// Batch normalisation of hidden layers, before the activation; off.
     pub batch_norm: bool,
+    /// Columns of the logits of tasks that have more than one, by name: the classes of a task of
+    /// several. It follows from the tasks, so it is no key of a configuration.
+    #[serde(skip)]
+    pub n_logits: BTreeMap<String, usize>,
 }
 
 const UNITS: [usize; 2] = [128, 64];
@@ -93,6 +97,11 @@ impl ArchitectureConfig {
     /// [`Error::Setting`] or [`Error::Tasks`], naming what is wrong.
     pub fn check(&self, tasks: &[impl AsRef<str>]) -> Result<Settings> {
         let tasks = sorted(tasks)?;
+        let n_logits: Vec<usize> =
+            tasks.iter().map(|task| self.n_logits.get(task).copied().unwrap_or(1)).collect();
+        if let Some(t) = n_logits.iter().position(|&n| n == 0) {
+            at_least_one(&format!("n_logits.{}", tasks[t]), 0)?;
+        }
         let levels = self.levels.unwrap_or(1);
         at_least_one("levels", levels)?;
         let experts = self.experts.unwrap_or(4);
@@ -116,6 +125,7 @@ impl ArchitectureConfig {
         };
         Ok(Settings {
             tasks,
+            n_logits,
             preset: self.preset,
             experts,
             task_experts,

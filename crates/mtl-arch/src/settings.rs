@@ -9,6 +9,8 @@ use crate::Preset;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub(crate) tasks: Vec<String>,
+    /// Columns of each task's logits.
+    pub(crate) n_logits: Vec<usize>,
     pub(crate) preset: Preset,
     pub(crate) experts: usize,
     /// By level, then by task.
@@ -86,8 +88,8 @@ impl Settings {
         self.preset == Preset::Paper
     }
 
-    /// A tower: hidden layers and the logit.
-    pub(crate) fn tower(&self) -> Vec<StackLayer> {
+    /// The tower of task `t`: hidden layers and its logits.
+    pub(crate) fn tower(&self, t: usize) -> Vec<StackLayer> {
         let hidden = |&n_out: &usize| StackLayer {
             n_out,
             bias: true,
@@ -96,7 +98,7 @@ impl Settings {
             dropout: self.rates.tower,
         };
         let logit = StackLayer {
-            n_out: 1,
+            n_out: self.n_logits[t],
             bias: true,
             norm: None,
             activation: Activation::Linear,

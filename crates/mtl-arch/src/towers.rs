@@ -26,7 +26,8 @@ impl<S: Scalar> Architecture<S> for Towers {
     }
 }
 
-/// A tower for each task over its own h (rows × d): the logits by task.
+/// A tower for each task over its own h (rows × d): the logits by task, one column unless the
+/// task has several classes.
 ///
 /// Parameters `task.<t>.tower.<layer>`.
 pub(crate) fn towers<S: Scalar>(
@@ -34,12 +35,12 @@ pub(crate) fn towers<S: Scalar>(
     settings: &Settings,
     h: &[Var],
 ) -> Result<Vec<(String, Var)>> {
-    let stack = |(task, &input): (&String, &Var)| Stack {
+    let stack = |(t, (task, &input)): (usize, (&String, &Var))| Stack {
         path: format!("task.{task}.tower"),
         input,
-        layers: settings.tower(),
+        layers: settings.tower(t),
     };
-    let stacks = settings.tasks.iter().zip(h).map(stack).collect();
+    let stacks = settings.tasks.iter().zip(h).enumerate().map(stack).collect();
     let logits = build_stacks(b, "towers", stacks)?;
     Ok(settings.tasks.iter().cloned().zip(logits).collect())
 }

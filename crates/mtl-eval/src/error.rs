@@ -36,6 +36,33 @@ pub enum Error {
         /// The label found.
         label: f64,
     },
+    /// A label of a task of several classes is no number of a class.
+    #[error(
+        "label of row {row} is {label}, expected a class from 0 to {} or NaN (missing)",
+        n_classes - 1
+    )]
+    NotAClass {
+        /// The first such row.
+        row: usize,
+        /// The label found.
+        label: f64,
+        /// The number of classes.
+        n_classes: usize,
+    },
+    /// A prediction of a class is not in [0, 1].
+    #[error("prediction of row {row} is {prediction}, expected a probability")]
+    NotAProbability {
+        /// The first such row.
+        row: usize,
+        /// The prediction found.
+        prediction: f64,
+    },
+    /// Fewer than two classes.
+    #[error("{found} classes, expected at least 2")]
+    Classes {
+        /// Their number.
+        found: usize,
+    },
     /// A label of a regression task is infinite.
     #[error("label of row {row} is {label}, expected a finite number or NaN (missing)")]
     InfiniteLabel {

@@ -1,17 +1,20 @@
 //! Rows of a table into the batch of a graph, bound by name.
 
+use std::borrow::Cow;
+
+use foldhash::{HashMap, HashMapExt};
 use mtl_nn::{Batch, Graph};
 
-use crate::input::{FEATURE_SLOT, LABEL_SLOT, WEIGHT_SLOT};
+use crate::input::{FEATURE_SLOT, GROUP_SLOT, LABEL_SLOT, WEIGHT_SLOT};
 use crate::{Error, FeatureTable, Result};
 
 /// A graph's slots bound to the columns of a table, once, by name.
 ///
-/// A label that the table does not have is NaN in every row, and absent weights are 1: prediction
-/// needs neither.
+/// A label that the table does not have is NaN in every row, absent weights are 1, and rows of a table
+/// without groups are one group: prediction needs none of them.
 #[derive(Debug)]
 pub struct Feed<'t> {
-    ids: Vec<&'t [u32]>,
+    ids: Vec<Cow<'t, [u32]>>,
     values: Vec<Source<'t>>,
 }
 
@@ -34,9 +37,13 @@ impl<'t> Feed<'t> {
         };
         let mut ids = Vec::with_capacity(graph.id_slots().len());
         for slot in graph.id_slots() {
+            if slot.name == GROUP_SLOT {
+                ids.push(Cow::Owned(group_numbers(table)));
+                continue;
+            }
             let found = slot.name.strip_prefix(FEATURE_SLOT).and_then(|name| table.ids_of(name));
             let names = || table.ids().iter().map(|(name, _)| name.as_str()).collect();
-            ids.push(found.ok_or_else(|| missing(&slot.name, names()))?);
+            ids.push(Cow::Borrowed(found.ok_or_else(|| missing(&slot.name, names()))?));
         }
         let mut values = Vec::with_capacity(graph.value_slots().len());
         for slot in graph.value_slots() {
@@ -93,6 +100,17 @@ impl<'t> Feed<'t> {
     }
 }
 
+/// The groups in 32 bits: numbered as they come.
+fn group_numbers(table: &FeatureTable) -> Vec<u32> {
+    let Some(groups) = table.groups() else { return vec![0; table.n_rows()] };
+    let mut numbers = HashMap::new();
+    let number = |group: &u64| {
+        let next = numbers.len() as u32;
+        *numbers.entry(*group).or_insert(next)
+    };
+    groups.iter().map(number).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use mtl_nn::GraphBuilder;
@@ -124,6 +142,21 @@ mod tests {
         assert_eq!(batch.values[3], [0.3, 0.1]);
         feed.fill_range(1, 3, &mut batch);
         assert_eq!((batch.rows, &batch.ids[1][..]), (2, &[2, 3][..]));
+        Ok(())
+    }
+
+    #[test]
+    fn groups_are_numbered_as_they_come() -> Result<()> {
+        let mut b = GraphBuilder::<f32>::new();
+        b.ids(GROUP_SLOT);
+        let graph = b.finish();
+        let table = FeatureTable::new(4);
+        let mut batch = Batch::for_graph(&graph);
+        Feed::new(&graph, &table)?.fill_range(0, 4, &mut batch);
+        assert_eq!(batch.ids[0], [0; 4]);
+        let table = table.with_groups(vec![u64::MAX, 5, u64::MAX, 5 + (1 << 32)])?;
+        Feed::new(&graph, &table)?.fill(&[3, 2, 1, 0], &mut batch);
+        assert_eq!(batch.ids[0], [2, 0, 1, 0]);
         Ok(())
     }
 

@@ -8,8 +8,8 @@ use crate::numeric::ScalingFitter;
 use crate::quantile::QuantileFitter;
 use crate::spec::Plan;
 use crate::{
-    Chunk, Encoding, Error, FeatureSpec, FittedFeature, LabelSpec, Result, Schema, SchemaSpec,
-    Vocabulary,
+    Chunk, Encoding, Error, FeatureSpec, FittedFeature, LabelSpec, RawColumn, Result, Schema,
+    SchemaSpec, Vocabulary,
 };
 
 /// Learns a [`Schema`] from training rows that come in chunks.
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SchemaFitter {
     features: Vec<FeatureFitter>,
-    labels: Vec<LabelSpec>,
+    labels: Vec<LabelFitter>,
     group: Option<String>,
     weight: Option<String>,
     n_rows: u64,
@@ -42,12 +42,15 @@ impl SchemaFitter {
         let names = features.iter().map(|feature| feature.spec.name.clone()).chain(indicators);
         check_distinct("features", names)?;
         check_distinct("labels", labels.iter().map(|label| label.name.clone()))?;
+        let labels = labels.into_iter().map(LabelFitter::new).collect();
         Ok(Self { features, labels, group: spec.group, weight: spec.weight, n_rows: 0 })
     }
 
     /// The columns that fitting reads, without doubles, in order of name.
     pub fn columns(&self) -> Vec<&str> {
         let mut columns: Vec<_> = self.features.iter().map(|f| f.spec.column_name()).collect();
+        let labels = self.labels.iter().filter(|label| label.counts.is_some());
+        columns.extend(labels.map(|label| label.spec.column_name()));
         columns.sort_unstable();
         columns.dedup();
         columns
@@ -60,6 +63,7 @@ impl SchemaFitter {
     pub fn observe(&mut self, chunk: &Chunk) -> Result<()> {
         let results: Vec<Result<()>> =
             self.features.par_iter_mut().map(|feature| feature.observe(chunk)).collect();
+        self.labels.iter_mut().try_for_each(|label| label.observe(chunk))?;
         self.n_rows += chunk.n_rows() as u64;
         results.into_iter().collect()
     }
@@ -73,8 +77,49 @@ impl SchemaFitter {
             return Err(Error::NoRows);
         }
         let features = self.features.into_par_iter().map(FeatureFitter::finish).collect();
-        Ok(Schema::from_parts(features, self.labels, self.group, self.weight))
+        let labels = self.labels.into_iter().map(LabelFitter::finish).collect::<Result<_>>()?;
+        Ok(Schema::from_parts(features, labels, self.group, self.weight))
     }
+}
+
+/// A label, with its classes where they are to be found.
+#[derive(Debug)]
+struct LabelFitter {
+    spec: LabelSpec,
+    counts: Option<KeyMap<u64>>,
+}
+
+impl LabelFitter {
+    fn new(spec: LabelSpec) -> Self {
+        Self { counts: spec.wants_classes().then(KeyMap::default), spec }
+    }
+
+    fn observe(&mut self, chunk: &Chunk) -> Result<()> {
+        let Some(counts) = &mut self.counts else { return Ok(()) };
+        let name = self.spec.column_name();
+        let column = chunk.need(name, || format!("label `{}`", self.spec.name))?;
+        count_keys(column, counts)
+            .map_err(|(i, why)| Error::value(chunk.rows().number(i), name, column.cell(i), why))
+    }
+
+    fn finish(self) -> Result<LabelSpec> {
+        match self.counts {
+            Some(counts) => self.spec.fitted(counts),
+            None => Ok(self.spec),
+        }
+    }
+}
+
+fn count_keys(
+    column: &RawColumn,
+    counts: &mut KeyMap<u64>,
+) -> std::result::Result<(), (usize, &'static str)> {
+    column.count_cells(|cell, count| {
+        if let Some(key) = key_of(cell)? {
+            counts.add(&key, count);
+        }
+        Ok(())
+    })
 }
 
 fn check_distinct(what: &'static str, names: impl Iterator<Item = String>) -> Result<()> {
@@ -119,12 +164,7 @@ impl FeatureFitter {
         let name = self.spec.column_name();
         let column = chunk.need(name, || format!("feature `{}`", self.spec.name))?;
         let counted = match &mut self.state {
-            State::Vocabulary { counts, .. } => column.count_cells(|cell, count| {
-                if let Some(key) = key_of(cell)? {
-                    counts.add(&key, count);
-                }
-                Ok(())
-            }),
+            State::Vocabulary { counts, .. } => count_keys(column, counts),
             State::Hashed { .. } => Ok(()),
             State::Scaling(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
             State::Quantiles(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),

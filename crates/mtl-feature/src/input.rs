@@ -133,6 +133,9 @@ pub const LABEL_SLOT: &str = "label.";
 /// The slot of the rows' weights.
 pub const WEIGHT_SLOT: &str = "row.weight";
 
+/// The slot of ids of the rows' groups: rows of one group have one number.
+pub const GROUP_SLOT: &str = "row.group";
+
 fn wrong(key: &'static str, value: String, expected: &str) -> Error {
     Error::Setting {
         owner: "the input layer".to_owned(),

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::count::KeyMap;
 use crate::key::{KeyRef, key_of};
 use crate::number::{number_of, to_f32};
-use crate::{Cell, Error, Result};
+use crate::{Cell, Error, Key, Result};
 
 /// What values a label may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +17,12 @@ pub enum LabelKind {
     Binary,
     /// Any finite number.
     Regression,
+    /// One of several values, the classes.
+    Multiclass,
 }
+
+/// More classes than these are a column of ids taken for a label.
+pub(crate) const MAX_CLASSES: usize = 1000;
 
 /// Where a task's label comes from. Labels have names and are bound by them, never by position.
 ///
@@ -24,8 +30,13 @@ pub enum LabelKind {
 /// |---|---|---|
 /// | `name` | – | the label's name |
 /// | `column` | `name` | the column it reads |
-/// | `kind` | `"binary"` | `"binary"` or `"regression"` |
+/// | `kind` | `"binary"` | `"binary"`, `"regression"` or `"multiclass"` |
 /// | `positive` | none | for a column that is not 0 and 1: the values that are 1, any other being 0 (binary) |
+/// | `classes` | those of the training rows | the values there are, in the order of their numbers (multiclass) |
+///
+/// A class is compared like the value of a categorical feature (see [`Key`](crate::Key)); its label is
+/// its place among the classes, from 0. Classes found in the training rows are sorted: integers by
+/// value, then texts.
 ///
 /// A missing value is a missing label (NaN): the row trains nothing for the task and counts nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,18 +54,32 @@ pub struct LabelSpec {
     /// The values that are 1.
     #[serde(default)]
     pub positive: Vec<String>,
+    /// The classes; none until the schema is fitted, where they are those of the training rows.
+    #[serde(default)]
+    pub classes: Vec<String>,
 }
 
 impl LabelSpec {
     /// A label of 0 and 1.
     pub fn binary(name: impl Into<String>) -> Self {
-        let positive = Vec::new();
-        Self { name: name.into(), column: None, kind: LabelKind::Binary, positive }
+        let (positive, classes) = (Vec::new(), Vec::new());
+        Self { name: name.into(), column: None, kind: LabelKind::Binary, positive, classes }
     }
 
     /// A label of any finite number.
     pub fn regression(name: impl Into<String>) -> Self {
         Self { kind: LabelKind::Regression, ..Self::binary(name) }
+    }
+
+    /// A label of several classes: those of the training rows, unless they are named.
+    pub fn multiclass(name: impl Into<String>) -> Self {
+        Self { kind: LabelKind::Multiclass, ..Self::binary(name) }
+    }
+
+    /// Names the classes of a multiclass label.
+    pub fn classes<S: Into<String>>(mut self, classes: impl IntoIterator<Item = S>) -> Self {
+        self.classes = classes.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Reads another column than the one of its name.
@@ -90,14 +115,60 @@ impl LabelSpec {
         if self.kind != LabelKind::Binary && !self.positive.is_empty() {
             return wrong("positive", "given", "it for a binary label only");
         }
-        Ok(())
+        if self.kind != LabelKind::Multiclass && !self.classes.is_empty() {
+            return wrong("classes", "given", "it for a multiclass label only");
+        }
+        if self.classes.is_empty() {
+            return Ok(());
+        }
+        if !(2..=MAX_CLASSES).contains(&self.classes.len()) {
+            return wrong("classes", &self.classes.len().to_string(), "2 to 1000 classes");
+        }
+        let mut keys: Vec<Key> = self.classes.iter().map(|text| Key::from_text(text)).collect();
+        keys.sort_unstable();
+        match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => wrong("classes", &pair[0].to_string(), "each class once"),
+            None => Ok(()),
+        }
+    }
+
+    /// The label with the classes that training rows have, where none are named.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for fewer than two, or more than are likely.
+    pub(crate) fn fitted(self, found: KeyMap<u64>) -> Result<Self> {
+        let mut keys: Vec<Key> = found.into_entries().into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        let n = keys.len();
+        if !(2..=MAX_CLASSES).contains(&n) {
+            let value = format!("{n} in the training rows");
+            let (owner, expected) = (format!("label `{}`", self.name), "2 to 1000".to_owned());
+            return Err(Error::Setting { owner, key: "classes", value, expected });
+        }
+        Ok(self.classes(keys.iter().map(Key::to_string)))
+    }
+
+    /// Whether classes are to be found in the training rows.
+    pub(crate) fn wants_classes(&self) -> bool {
+        self.kind == LabelKind::Multiclass && self.classes.is_empty()
     }
 
     /// The label of each cell: its value, or NaN for a missing one.
     pub(crate) fn parser(&self) -> impl Fn(Cell<'_>) -> std::result::Result<f32, &'static str> {
         let key = |text| key_of(Cell::Text(text)).ok().flatten();
         let positive: Vec<KeyRef<'_>> = self.positive.iter().filter_map(|text| key(text)).collect();
+        let mut classes = KeyMap::default();
+        for (i, class) in self.classes.iter().enumerate() {
+            classes.insert(&Key::from_text(class), i as u32);
+        }
         move |cell| match self.kind {
+            LabelKind::Multiclass => match key_of(cell)? {
+                None => Ok(f32::NAN),
+                Some(key) => match classes.get(&key) {
+                    Some(class) => Ok(class as f32), // at most MAX_CLASSES
+                    None => Err("one of the label's classes"),
+                },
+            },
             LabelKind::Regression => number_of(cell)?.map_or(Ok(f32::NAN), to_f32),
             LabelKind::Binary if positive.is_empty() => binary(cell),
             LabelKind::Binary => {
@@ -143,6 +214,36 @@ mod tests {
         assert_eq!(parse(Cell::Integer(7)), Ok(1.0));
         assert_eq!(parse(Cell::Text("child")), Ok(0.0));
         assert!(parse(Cell::Missing).unwrap().is_nan());
+    }
+
+    #[test]
+    fn a_class_is_its_place_among_the_classes() {
+        let spec = LabelSpec::multiclass("size").classes(["small", "7", "large"]);
+        spec.check().unwrap();
+        let parse = spec.parser();
+        assert_eq!(parse(Cell::Text("large")), Ok(2.0));
+        assert_eq!(parse(Cell::Integer(7)), Ok(1.0));
+        assert!(parse(Cell::Missing).unwrap().is_nan());
+        assert_eq!(parse(Cell::Text("huge")), Err("one of the label's classes"));
+        let error = |spec: LabelSpec| spec.check().unwrap_err().to_string();
+        let twice = error(LabelSpec::multiclass("size").classes(["7", "a", "7"]));
+        assert!(twice.contains("each class once"), "{twice}");
+        assert!(error(LabelSpec::binary("size").classes(["a", "b"])).contains("multiclass"));
+        assert!(error(LabelSpec::multiclass("size").classes(["a"])).contains("2 to 1000"));
+    }
+
+    #[test]
+    fn classes_of_the_training_rows_are_sorted() {
+        let found = |texts: &[&str]| {
+            let mut counts = KeyMap::default();
+            for text in texts {
+                counts.add(&key_of(Cell::Text(text)).unwrap().unwrap(), 1);
+            }
+            LabelSpec::multiclass("size").fitted(counts)
+        };
+        assert_eq!(found(&["b", "10", "9", "a", "9"]).unwrap().classes, ["9", "10", "a", "b"]);
+        let error = found(&["b"]).unwrap_err().to_string();
+        assert!(error.contains("label `size`") && error.contains("1 in the training"), "{error}");
     }
 
     #[test]

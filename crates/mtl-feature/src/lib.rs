@@ -26,7 +26,7 @@ pub use encode::{Encoder, Targets};
 pub use error::{Error, Result, nearest_names};
 pub use feed::Feed;
 pub use fit::SchemaFitter;
-pub use input::{FEATURE_SLOT, InputConfig, LABEL_SLOT, WEIGHT_SLOT};
+pub use input::{FEATURE_SLOT, GROUP_SLOT, InputConfig, LABEL_SLOT, WEIGHT_SLOT};
 pub use key::Key;
 pub use label::{LabelKind, LabelSpec};
 pub use numeric::Scaling;

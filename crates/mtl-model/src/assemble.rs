@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use mtl_arch::{Built, InputKind, Inputs, architecture};
 use mtl_esm::BehaviourGraph;
-use mtl_feature::{LABEL_SLOT, Schema, WEIGHT_SLOT};
+use mtl_feature::{LABEL_SLOT, LabelKind, Schema, WEIGHT_SLOT};
 use mtl_moe::GateInfo;
-use mtl_nn::ops::{AddSum, Sigmoid};
+use mtl_nn::ops::{AddSum, Sigmoid, Softmax};
 use mtl_nn::{Graph, GraphBuilder, Scalar, Var};
 
-use crate::{ModelSpec, Result};
+use crate::{Error, ModelSpec, Result};
 
 /// A graph with the handles that training and inspection need.
 #[derive(Clone, Debug)]
@@ -37,6 +37,11 @@ pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assemble
     let mut built = build_logits(&mut b, spec, chain.as_ref(), schema)?;
     if spec.model.first_order {
         for (name, z) in &mut built.logits {
+            if z.n_cols() > 1 {
+                let message =
+                    format!("`first_order` adds to one logit, and `{name}` has a class each");
+                return Err(Error::config("model", message));
+            }
             let prefix = format!("task.{name}.");
             if let Some(x) = spec.model.embedding.build_first_order(&mut b, schema, &prefix)? {
                 *z = b.push(&format!("z.{name}"), AddSum::new(*z, x))?;
@@ -47,11 +52,19 @@ pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assemble
     for (name, z) in &built.logits {
         let Some(task) = spec.task(name) else { continue };
         // A regression's output is its prediction; the name of the column stays the same.
-        let y = match task.is_binary() {
-            true => b.push(&format!("p.{name}"), Sigmoid::new(*z))?,
-            false => *z,
-        };
-        b.output(&format!("p_{name}"), y)?;
+        match task.label_kind() {
+            LabelKind::Multiclass => {
+                let p = b.push(&format!("p.{name}"), Softmax::new(*z, vec![z.n_cols()]))?;
+                for (i, class) in task.classes(schema).iter().enumerate() {
+                    b.output(&task.class_output(class), p.columns(i, 1))?;
+                }
+            }
+            LabelKind::Regression => b.output(&format!("p_{name}"), *z)?,
+            _ => {
+                let p = b.push(&format!("p.{name}"), Sigmoid::new(*z))?;
+                b.output(&format!("p_{name}"), p)?;
+            }
+        }
         task.add_loss(&mut b, *z)?;
         weights.insert(name.clone(), task.weight);
     }
@@ -93,7 +106,11 @@ fn build_logits<S: Scalar>(
     names.extend(chain.iter().flat_map(|chain| chain.towers()));
     names.sort_unstable();
     let (model, input) = (&spec.model, &spec.model.embedding);
-    let architecture = architecture::<S>(&model.name, &model.architecture, &names)?;
+    let mut settings = model.architecture.clone();
+    for task in spec.tasks.iter().filter(|task| task.label_kind() == LabelKind::Multiclass) {
+        settings.n_logits.insert(task.name.clone(), task.classes(schema).len());
+    }
+    let architecture = architecture::<S>(&model.name, &settings, &names)?;
     let inputs = match architecture.input_kind() {
         InputKind::Shared => Inputs::Shared(input.build(b, schema, "")?),
         InputKind::PerTask => {
@@ -104,5 +121,11 @@ fn build_logits<S: Scalar>(
             Inputs::PerTask(inputs)
         }
     };
-    Ok(architecture.build(b, &inputs)?)
+    let built = architecture.build(b, &inputs)?;
+    // An architecture that makes the logits itself may know of one a task alone.
+    for (name, z) in &built.logits {
+        let wanted = settings.n_logits.get(name).copied().unwrap_or(1);
+        b.expect_columns(&format!("the logits of `{name}`"), &model.name, z.n_cols(), wanted)?;
+    }
+    Ok(built)
 }

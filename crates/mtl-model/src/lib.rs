@@ -18,4 +18,4 @@ pub use measure::{Labels, Measure, Space};
 pub use model::{Model, Predictions};
 pub use parse::parse_table;
 pub use spec::{ModelConfig, ModelSpec, ModelTable};
-pub use task::{TaskConfig, TaskLoss};
+pub use task::{Classes, TaskConfig, TaskLoss, VisitPointLoss};

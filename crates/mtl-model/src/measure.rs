@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mtl_esm::{BehaviourGraph, EventNode, NestingCheck, Violation};
-use mtl_feature::FeatureTable;
+use mtl_feature::{FeatureTable, LabelKind};
 
 use crate::{Model, ModelSpec, Result, TaskConfig};
 
@@ -23,14 +23,22 @@ pub struct Measure {
     pub name: String,
     /// The output, such as `p_click` or `pCTCVR`.
     pub output: String,
-    /// Whether it is a probability.
-    pub is_binary: bool,
+    /// What its label is: of `binary` the output is a probability; of `multiclass` there is one
+    /// output a class, `<output>_<class>`.
+    pub kind: LabelKind,
     /// Where it is measured; those not measured everywhere do not count in macro metrics.
     pub space: Space,
     /// The name of its loss; `None` for what is not trained on directly.
     pub loss: Option<String>,
     /// The factor of its loss in training; 0 without one.
     pub weight: f64,
+}
+
+impl Measure {
+    /// Whether its output is a number between 0 and 1 whose label is either.
+    pub fn is_binary(&self) -> bool {
+        self.kind == LabelKind::Binary
+    }
 }
 
 /// A label column for each measure, NaN where a row does not count.
@@ -50,7 +58,7 @@ impl ModelSpec {
     /// # Errors
     /// [`crate::Error::Chain`] for a behaviour graph that cannot be.
     pub fn probabilities(&self) -> Result<Vec<String>> {
-        let binary = self.measures()?.into_iter().filter(|measure| measure.is_binary);
+        let binary = self.measures()?.into_iter().filter(Measure::is_binary);
         let mut outputs: Vec<String> = binary.map(|measure| measure.output).collect();
         outputs.sort_unstable();
         Ok(outputs)
@@ -61,7 +69,7 @@ fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure
     let task = |task: &TaskConfig| Measure {
         name: task.name.clone(),
         output: format!("p_{}", task.name),
-        is_binary: task.is_binary(),
+        kind: task.label_kind(),
         space: Space::All,
         loss: Some(task.name.clone()),
         weight: task.weight,
@@ -75,7 +83,7 @@ fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure
     measures.extend(events.map(|event| Measure {
         name: event_name(event).to_owned(),
         output: event.output.clone(),
-        is_binary: true,
+        kind: LabelKind::Binary,
         space: Space::All,
         loss: loss(&event.name),
         weight: weight(&event.name),
@@ -86,7 +94,7 @@ fn measures(tasks: &[TaskConfig], chain: Option<&BehaviourGraph>) -> Vec<Measure
     measures.extend(measured.map(|c| Measure {
         name: c.name().to_owned(),
         output: c.name().to_owned(),
-        is_binary: true,
+        kind: LabelKind::Binary,
         space: Space::Given,
         loss: loss(c.name()),
         weight: weight(c.name()),

@@ -151,7 +151,8 @@ fn noise(key: u64, n: usize) -> Vec<f64> {
     (0..n).map(|i| bits(i) as f64 / (1u64 << 52) as f64 - 1.0).collect()
 }
 
-/// Values, labels in {0, 1} with one missing, positive weights with one 0, and small ids.
+/// Values, labels in {0, 1} with one missing, positive weights with one 0, and small ids (0 and 1
+/// where no table is read by them).
 fn example(graph: &crate::Graph<f64>) -> Batch<f64> {
     let mut batch = Batch::for_graph(graph);
     batch.rows = ROWS;
@@ -173,7 +174,7 @@ fn example(graph: &crate::Graph<f64>) -> Batch<f64> {
     );
     for (i, ids) in batch.ids.iter_mut().enumerate() {
         let tables = plan.lookups().iter().filter(|l| l.slot.index() == i);
-        let rows = tables.map(|l| graph.layout().table(l.table).rows).min().unwrap_or(1);
+        let rows = tables.map(|l| graph.layout().table(l.table).rows).min().unwrap_or(2);
         let bits = (0..ROWS).map(|r| kernel::hash(i as u64, r as u64));
         ids.extend(bits.map(|bits| (bits % rows as u64) as u32));
     }

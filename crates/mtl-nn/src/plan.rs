@@ -52,10 +52,11 @@ impl Plan {
             push_item(&mut plan.phases, i, training && node.op().n_statistics() > 0);
             plan.value_slots.extend_from_slice(node.op().value_slots());
             plan.lookups.extend_from_slice(node.op().lookups());
+            plan.id_slots.extend_from_slice(node.op().id_slots());
         }
         plan.value_slots.sort_by_key(|s| s.index());
         plan.value_slots.dedup();
-        plan.id_slots = plan.lookups.iter().map(|l| l.slot).collect();
+        plan.id_slots.extend(plan.lookups.iter().map(|l| l.slot));
         plan.id_slots.sort_by_key(|s| s.index());
         plan.id_slots.dedup();
         plan
@@ -163,8 +164,8 @@ impl Wanted {
     }
 
     /// Adds the value of a node: an activation, or a slot that was read. Ops work in place on
-    /// the gradient of their output, so it can be read after the pass only if nothing beneath
-    /// the node is wanted.
+    /// the gradient of their output, so columns can be read after the pass only if nothing beneath
+    /// the part of the op that computes them is wanted.
     #[must_use]
     pub fn node(mut self, id: NodeId) -> Self {
         self.nodes[id.index()] = true;
@@ -280,8 +281,10 @@ struct Scheduling<'g, S> {
     graph: &'g Graph<S>,
     reach: Reach,
     wanted: &'g Wanted,
-    /// By node: the columns that something wanted lies beneath.
+    /// By node: the columns that something wanted lies beneath, or that are wanted.
     needed: Vec<Vec<bool>>,
+    /// By node: the columns that something wanted lies beneath.
+    beneath: Vec<Vec<bool>>,
     written: Vec<Vec<bool>>,
     param_written: Vec<bool>,
     steps: Vec<BackwardStep>,
@@ -290,10 +293,11 @@ struct Scheduling<'g, S> {
 
 impl<'g, S: Scalar> Scheduling<'g, S> {
     fn new(graph: &'g Graph<S>, roots: &[NodeId], wanted: &'g Wanted) -> Self {
-        let mut needed: Vec<Vec<bool>> = Vec::with_capacity(graph.nodes().len());
+        let n = graph.nodes().len();
+        let (mut needed, mut beneath) = (Vec::<Vec<bool>>::with_capacity(n), Vec::with_capacity(n));
         for (i, node) in graph.nodes().iter().enumerate() {
             let op = node.op();
-            let mut columns = vec![wanted.nodes[i]; node.n_cols()];
+            let mut columns = vec![false; node.n_cols()];
             for part in op.parts() {
                 let is_needed = part.params.iter().any(|&p| wanted.params[op.params()[p].index()])
                     || part.lookups.iter().any(|&l| wanted.tables[op.lookups()[l].table.index()])
@@ -305,14 +309,18 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
                     columns[part.columns].fill(true);
                 }
             }
+            beneath.push(columns.clone());
+            if wanted.nodes[i] {
+                columns.fill(true);
+            }
             needed.push(columns);
         }
-        let n = graph.nodes().len();
         Self {
             graph,
             reach: Reach::walk(graph, roots, |_, _| true),
             wanted,
             needed,
+            beneath,
             written: vec![Vec::new(); n],
             param_written: vec![false; graph.layout().params().len()],
             steps: Vec::new(),
@@ -330,7 +338,7 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
             .map(|part| {
                 let columns = part.columns.clone();
                 self.reach.any(node, columns.clone())
-                    && self.needed[node.index()][columns].contains(&true)
+                    && self.beneath[node.index()][columns].contains(&true)
             })
             .collect();
         if op.skips_dead_parts() {

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use mtl_nn::ops::{Bce, Embed, Focal, Huber, LogCosh, Part, PointLoss, RowLoss, SquaredError};
+use mtl_nn::ops::{
+    Bce, Bpr, Embed, Focal, Huber, LogCosh, Part, PointLoss, RowLoss, SoftmaxLoss, SquaredError,
+    WeightedBce,
+};
 use mtl_nn::{
     Backprop, Batch, Epsilon, Forward, Graph, GraphBuilder, Init, Op, Optimiser, OptimiserConfig,
     ParamId, Params, Result, Role, Rule, Schedule, Step, TableUpdate, ValueSlot, Var, Wanted,
@@ -262,10 +265,74 @@ fn every_loss_matches_sixty_digits() -> Result<()> {
             "mse" => each(SquaredError, &logits, batch, case),
             "huber" => each(Huber::new(setting("delta"))?, &logits, batch, case),
             "focal" => each(Focal::new(setting("gamma"), setting("alpha"))?, &logits, batch, case),
+            "weighted_bce" => {
+                each(WeightedBce::new(setting("positive_weight"))?, &logits, batch, case)
+            }
             "log_cosh" => each(LogCosh, &logits, batch, case),
             other => panic!("no loss for {other}"),
         }
     };
-    assert_eq!(items(&file["cases"]).len(), 6);
+    assert_eq!(items(&file["cases"]).len(), 7);
     items(&file["cases"]).iter().try_for_each(run)
+}
+
+/// The loss and its gradient by the logits, which are a table's rows, read in order.
+fn check_table_loss(
+    expected: &Value,
+    columns: usize,
+    loss: impl FnOnce(&mut GraphBuilder<f64>, Var) -> Result<Var>,
+) -> Result<()> {
+    let logits = numbers(&expected["logits"]);
+    let rows = logits.len() / columns;
+    let mut b = GraphBuilder::<f64>::new();
+    let row = b.ids("row");
+    let table = b.table("z", rows, columns, Init::Constant(0.0))?;
+    let z = b.push("z", Embed::new(vec![Part::Lookup { slot: row, table, dim: columns }]))?;
+    let node = loss(&mut b, z)?;
+    b.loss("loss", node)?;
+    let graph = Arc::new(b.finish());
+    let mut params = Params::init(graph.layout(), 0);
+    params.set("z", (rows, columns), &logits)?;
+    let mut batch = Batch::for_graph(&graph);
+    batch.rows = rows;
+    for (slot, ids) in graph.id_slots().iter().zip(&mut batch.ids) {
+        *ids = match slot.name.as_str() {
+            "row" => (0..rows as u32).collect(),
+            _ => numbers(&expected["groups"]).into_iter().map(|g| g as u32).collect(),
+        };
+    }
+    for (slot, values) in graph.value_slots().iter().zip(&mut batch.values) {
+        let column = items(&expected[&slot.name]).iter();
+        *values = column.map(|value| value.as_f64().unwrap_or(f64::NAN)).collect();
+    }
+    let mut step = Step::new(Arc::clone(&graph))?;
+    let mut optimiser = Optimiser::new(OptimiserConfig::default(), graph.layout())?;
+    step.gradients(&params, &optimiser, &batch, &[1.0], 0)?;
+    let table = mtl_nn::TableId::first();
+    let mut gradient = vec![0.0; logits.len()];
+    let sparse = step.table_gradient(table);
+    for (&id, row) in sparse.ids().iter().zip(sparse.rows().chunks(columns)) {
+        gradient[id as usize * columns..][..columns].copy_from_slice(row);
+    }
+    assert_near("gradient", &gradient, &numbers(&expected["gradient"]));
+    let report = step.run(&mut params, &mut optimiser, &batch, &[1.0], 0)?;
+    assert_near("mean", report.losses, &[number(&expected["value"])]);
+    if let Some(total) = expected["total_weight"].as_f64() {
+        assert_near("total weight", report.total_weights, &[total]);
+    }
+    Ok(())
+}
+
+#[test]
+fn losses_of_classes_and_of_pairs_match_pytorch() -> Result<()> {
+    let file = read("losses");
+    check_table_loss(&file["softmax"], 4, |b, z| {
+        let (label, weight) = (b.values("labels", 1)?, b.values("weights", 1)?);
+        b.push("loss", SoftmaxLoss::new(z, label, Some(weight)))
+    })?;
+    check_table_loss(&file["pairwise"], 1, |b, z| {
+        let (label, weight) = (b.values("labels", 1)?, b.values("weights", 1)?);
+        let group = b.ids("groups");
+        b.push("loss", Bpr::new(z, label, group, Some(weight)))
+    })
 }

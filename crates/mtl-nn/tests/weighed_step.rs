@@ -319,3 +319,149 @@ fn l2_reaches_the_weights_of_every_chunk() -> Result<()> {
     }
     Ok(())
 }
+
+/// The rows `rows` of a batch.
+fn rows_of(graph: &Graph<f64>, whole: &Batch<f64>, rows: std::ops::Range<usize>) -> Batch<f64> {
+    let mut batch = Batch::for_graph(graph);
+    batch.rows = rows.len();
+    batch.ids[0] = whole.ids[0][rows.clone()].to_vec();
+    for (i, spec) in graph.value_slots().iter().enumerate() {
+        let columns = rows.start * spec.n_cols..rows.end * spec.n_cols;
+        batch.values[i] = whole.values[i][columns].to_vec();
+    }
+    batch
+}
+
+/// The bottom's last layer is linear, so the gradient of h in a row is that of its bias in a batch
+/// of this row alone.
+#[test]
+fn the_representation_is_what_the_towers_read() -> Result<()> {
+    const N: usize = 300;
+    let graph = graph()?;
+    let batch = rows_of(&graph, &batch(&graph, None), 0..N);
+    let paths: Vec<&str> = graph.layout().paths().collect();
+    let bias = paths.iter().position(|path| *path == "bottom.1.bias").unwrap_or_default();
+    let slot = |name: &str| graph.value_slots().iter().position(|s| s.name == name).unwrap_or(0);
+    let weights = &batch.values[slot("weight")];
+    let mut gradients = vec![Vec::new(); 4];
+    for (t, gradient) in gradients.iter_mut().enumerate() {
+        let label = format!("label.{}", ["a", "b", "c", "b"][t]);
+        let labels = &batch.values[slot(&label)];
+        let weight = |r: usize| if labels[r].is_nan() { 0.0 } else { weights[r] };
+        let total: f64 = (0..N).map(weight).sum();
+        for r in 0..N {
+            let one = gradient_of(&graph, &rows_of(&graph, &batch, r..r + 1), t)?;
+            gradient.extend(one[bias].iter().map(|g| g * weight(r) / total));
+        }
+    }
+    let gram = |without: Option<&str>| -> Result<Vec<f64>> {
+        let mut batch = batch.clone();
+        if let Some(task) = without {
+            batch.values[slot(&format!("label.{task}"))].fill(f64::NAN);
+        }
+        let mut params = Params::init(graph.layout(), 5);
+        let mut step = Step::weighed(Arc::clone(&graph), Some(Shared::Representation))?;
+        let mut fixed = Fixed { shared: vec![1.0; 4], own: vec![1.0; 4], ..Fixed::default() };
+        let weighing = (&[1.0; 4][..], &mut fixed as &mut dyn Weigh);
+        step.run_weighed(&mut params, &mut sgd(&graph)?, &batch, weighing, 0)?;
+        Ok(fixed.gram)
+    };
+    let (all, without) = (gram(None)?, gram(Some("c"))?);
+    for (i, j) in (0..4).flat_map(|i| (0..4).map(move |j| (i, j))) {
+        // Loss d has a network of its own and reaches no representation.
+        let own = i == 3 || j == 3;
+        let expected: f64 = gradients[i].iter().zip(&gradients[j]).map(|(x, y)| x * y).sum();
+        let expected = if own { 0.0 } else { expected };
+        let found = all[i * 4 + j];
+        assert!((found - expected).abs() <= 1e-13, "{i} {j}: {found} {expected}");
+        let absent = i == 2 || j == 2;
+        assert_eq!(without[i * 4 + j], if absent { 0.0 } else { found }, "{i} {j} without c");
+    }
+    Ok(())
+}
+
+/// Weights of running gradients, and the decay that moves them on.
+struct Runs(Fixed);
+
+impl Weigh for Runs {
+    fn decay(&self, step: u64) -> f64 {
+        0.9 / step as f64
+    }
+
+    fn weigh(
+        &mut self,
+        seen: &Seen<'_>,
+        out: &mut LossWeights,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.0.weigh(seen, out)
+    }
+}
+
+#[test]
+fn running_gradients_are_averages_of_those_of_the_logarithms() -> Result<()> {
+    let graph = graph()?;
+    let (shared, own) = (vec![0.3, 0.2, 0.5, 0.7], vec![1.0; 4]);
+    let user = [1.0, 2.0, 1.0, 0.5];
+    let batches = [batch(&graph, None), batch(&graph, Some("c"))];
+    let mut params = Params::<f64>::init(graph.layout(), 5);
+    let mut optimiser = Optimiser::new(
+        OptimiserConfig {
+            dense: Rule::Sgd { lr: 1e-300, momentum: 0.0 }, // the values stay: gradients are known
+            ..OptimiserConfig::default()
+        },
+        graph.layout(),
+    )?;
+    let mut step = Step::weighed(Arc::clone(&graph), Some(Shared::LastLayer))?;
+    step.keep_running()?;
+    let mut weigh = Runs(Fixed { shared: shared.clone(), own, ..Fixed::default() });
+    let paths: Vec<&str> = graph.layout().paths().collect();
+    let at = |path: &str| paths.iter().position(|p| *p == path).unwrap_or_default();
+    let mut running = vec![vec![0.0; 6 * 4]; 4];
+    for (number, batch) in batches.iter().enumerate() {
+        let gradients =
+            (0..4).map(|t| gradient_of(&graph, batch, t)).collect::<Result<Vec<_>>>()?;
+        let weighing = (&user[..], &mut weigh as &mut dyn Weigh);
+        step.run_weighed(&mut params, &mut optimiser, batch, weighing, 0)?;
+        let decay = 0.9 / (number + 1) as f64;
+        // Loss d has no part in the bottom; c is absent from the second batch.
+        for t in (0..3).filter(|&t| weigh.0.present[t]) {
+            let losses = &weigh.0.losses;
+            for (r, g) in running[t].iter_mut().zip(&gradients[t][at("bottom.1.weight")]) {
+                *r = decay * *r + (1.0 - decay) * user[t] * g / losses[t];
+            }
+        }
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+        for (i, j) in (0..4).flat_map(|i| (0..4).map(move |j| (i, j))) {
+            let (found, expected) = (weigh.0.gram[i * 4 + j], dot(&running[i], &running[j]));
+            assert!((found - expected).abs() < 1e-13, "{number} {i} {j}: {found} {expected}");
+        }
+        let Entry::Param(weight) = graph.layout().find("bottom.1.weight")? else { continue };
+        let Entry::Param(first) = graph.layout().find("bottom.0.weight")? else { continue };
+        let read = |id| -> Vec<f64> {
+            let g = step.dense_gradient(id);
+            (0..g.rows()).flat_map(|r| g.row(r).to_vec()).collect()
+        };
+        for (i, found) in read(weight).into_iter().enumerate() {
+            let expected: f64 = (0..4).map(|t| shared[t] * running[t][i]).sum();
+            assert!((found - expected).abs() < 1e-13, "{number} [{i}]: {found} {expected}");
+        }
+        // What the Gram matrix is not taken over moves by the same weights of this step's ∇ ln L.
+        for (i, found) in read(first).into_iter().enumerate() {
+            let g = |t: usize| user[t] * gradients[t][at("bottom.0.weight")][i];
+            let present = (0..3).filter(|&t| weigh.0.present[t]);
+            let expected: f64 = present.map(|t| shared[t] * g(t) / weigh.0.losses[t]).sum();
+            assert!((found - expected).abs() < 1e-13, "{number} [{i}]: {found} {expected}");
+        }
+    }
+    let saved = step.running().unwrap_or_default();
+    let mut other = Step::weighed(Arc::clone(&graph), Some(Shared::LastLayer))?;
+    assert!(other.set_running(&saved).is_err(), "it keeps none");
+    other.keep_running()?;
+    other.set_running(&saved)?;
+    assert_eq!(other.running(), Some(saved));
+    assert!(other.set_running(&[0.0; 3]).is_err());
+    let mut tables = Step::weighed(Arc::clone(&graph), Some(Shared::All))?;
+    let error = tables.keep_running().expect_err("tables are compared");
+    assert!(error.to_string().contains("shared dense parameters alone"), "{error}");
+    Ok(())
+}

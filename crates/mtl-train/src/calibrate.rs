@@ -75,7 +75,7 @@ impl CalibrationConfig {
             let file = "configuration".to_owned();
             Err(Error::Config { file, message: format!("[calibration] {message}") })
         };
-        let binary = measures.iter().filter(|measure| measure.is_binary);
+        let binary = measures.iter().filter(|measure| measure.is_binary());
         let names: Vec<&str> = binary.map(|measure| measure.name.as_str()).collect();
         let tasks = self.tasks.keys().map(|name| ("tasks", name));
         let shares = self.negative_sampling.keys().map(|name| ("negative_sampling", name));
@@ -120,7 +120,7 @@ pub fn calibrate(
     config.check(&measures)?;
     let (predictions, labels) = (model.predict_uncalibrated(table)?, model.labels_of(table)?);
     let (mut calibration, mut outputs) = (Calibration::default(), Vec::new());
-    for measure in measures.iter().filter(|measure| measure.is_binary) {
+    for measure in measures.iter().filter(|measure| measure.is_binary()) {
         let (method, sampling) =
             (config.method_of(&measure.name), config.sampling_of(&measure.name));
         if method == Method::None && sampling.is_none() {

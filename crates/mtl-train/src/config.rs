@@ -5,7 +5,7 @@ use std::path::Path;
 use mtl_data::DataConfig;
 use mtl_esm::ChainConfig;
 use mtl_feature::{FeatureSpec, LabelSpec};
-use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, parse_table};
+use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, TaskLoss, parse_table};
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -206,6 +206,8 @@ impl RunConfig {
         config.train.check(&measures)?;
         config.calibration.check(&measures)?;
         config.check_leaks()?;
+        config.check_pairs()?;
+        config.train.loss.check(&config.loss_names()?)?;
         Ok(config)
     }
 
@@ -237,6 +239,35 @@ impl RunConfig {
             }
         }
         Ok(())
+    }
+
+    /// The names of all losses, those of the chain included.
+    fn loss_names(&self) -> Result<Vec<String>> {
+        let measures = self.model_spec("towers")?.measures()?;
+        let mut names: Vec<String> = measures.into_iter().filter_map(|m| m.loss).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// A loss of pairs needs groups, and has no mean over single rows to choose an epoch by.
+    fn check_pairs(&self) -> Result<()> {
+        let pairwise = |task: &&TaskConfig| task.task_loss() == TaskLoss::Bpr;
+        let Some(task) = self.tasks.iter().find(pairwise) else { return Ok(()) };
+        let name = &task.name;
+        let wrong = |message: String| Err(Error::Config { file: self.file.clone(), message });
+        if self.data.group.is_none() {
+            return wrong(format!(
+                "[task `{name}`] `loss = \"bpr\"` ranks rows within groups, expected `group` in [data]"
+            ));
+        }
+        match self.train.monitor.as_deref() {
+            Some("loss") => wrong(format!(
+                "[train] `monitor` is `loss`, which `loss = \"bpr\"` of `{name}` leaves undefined, \
+                 expected another, such as `gauc_{name}`"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The model of that name, with the settings of `[model]` and its own.

@@ -2,12 +2,12 @@
 
 use mtl_calibrate::Quality;
 use mtl_eval::{
-    BinaryReport, BinaryRows, Measured, RegressionReport, RegressionRows, ReportSettings,
-    macro_mean,
+    BinaryReport, BinaryRows, ClassReport, ClassRows, Measured, RegressionReport, RegressionRows,
+    ReportSettings, macro_mean,
 };
-use mtl_feature::FeatureTable;
-use mtl_model::{Labels, Model, Predictions, Space, TaskConfig, TaskLoss};
-use mtl_nn::ops::{Huber, PointLoss, SquaredError};
+use mtl_feature::{FeatureTable, LabelKind};
+use mtl_model::{Labels, Model, Predictions, Space, TaskConfig, TaskLoss, VisitPointLoss};
+use mtl_nn::ops::PointLoss;
 use serde::Serialize;
 
 use crate::{Result, TruthMetrics};
@@ -21,6 +21,8 @@ pub enum TaskMetrics {
     Binary(Box<BinaryReport>),
     /// Of a regression.
     Regression(RegressionReport),
+    /// Of a task of several classes.
+    Multiclass(ClassReport),
 }
 
 impl TaskMetrics {
@@ -28,15 +30,23 @@ impl TaskMetrics {
     pub fn binary(&self) -> Option<&BinaryReport> {
         match self {
             Self::Binary(report) => Some(report),
-            Self::Regression(_) => None,
+            _ => None,
         }
     }
 
     /// Those of a regression.
     pub const fn regression(&self) -> Option<&RegressionReport> {
         match self {
-            Self::Binary(_) => None,
             Self::Regression(report) => Some(report),
+            _ => None,
+        }
+    }
+
+    /// Those of a task of several classes.
+    pub const fn multiclass(&self) -> Option<&ClassReport> {
+        match self {
+            Self::Multiclass(report) => Some(report),
+            _ => None,
         }
     }
 }
@@ -46,7 +56,8 @@ impl TaskMetrics {
 pub struct Evaluation {
     /// Rows of the table.
     pub rows: usize,
-    /// Σ weight·mean loss over the tasks; `None` if no row carries a task's label.
+    /// Σ weight·mean loss over the tasks; `None` if no row carries a task's label, or one has a
+    /// pairwise loss.
     pub loss: Option<f64>,
     /// By measure: tasks, then the chain's events and conditional probabilities.
     pub tasks: Vec<NamedMetrics>,
@@ -111,12 +122,14 @@ pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
     let mut tasks = Vec::with_capacity(measures.len());
     let mut loss = Some(0.0);
     for measure in &measures {
-        let missing = || vec![f32::NAN; table.n_rows()];
-        let predicted = predictions.column(&measure.output).map_or_else(missing, |c| c.to_vec());
         let (labels, task) = (&labels[&measure.name], model.spec().task(&measure.name));
-        let (metrics, own_loss) = match (measure.is_binary, task) {
-            (false, Some(task)) => regression(task, labels, &predicted, table)?,
-            _ => binary(labels, &predicted, table)?,
+        let predicted = || column(&predictions, &measure.output, table.n_rows());
+        let (metrics, own_loss) = match (measure.kind, task) {
+            (LabelKind::Multiclass, Some(task)) => {
+                multiclass(task, task.classes(model.schema()), labels, &predictions, table)?
+            }
+            (LabelKind::Regression, Some(task)) => regression(task, labels, &predicted(), table)?,
+            _ => binary(task, labels, &predicted(), table)?,
         };
         if measure.weight > 0.0 {
             loss = loss.zip(own_loss).map(|(sum, own)| sum + measure.weight * own);
@@ -162,8 +175,14 @@ fn changes(
     Ok(changes)
 }
 
-/// The metrics of a probability, and its log loss.
+/// An output of every row; NaN if there is none of that name.
+fn column(predictions: &Predictions, output: &str, n_rows: usize) -> Vec<f32> {
+    predictions.column(output).map_or_else(|| vec![f32::NAN; n_rows], |c| c.to_vec())
+}
+
+/// The metrics of a probability, and the mean of its own loss.
 fn binary(
+    task: Option<&TaskConfig>,
     labels: &[f32],
     predicted: &[f32],
     table: &FeatureTable,
@@ -176,8 +195,39 @@ fn binary(
         rows = rows.with_groups(groups)?;
     }
     let report = BinaryReport::new(&rows, &ReportSettings::default());
-    let loss = report.log_loss.value();
+    let loss = match task {
+        Some(task) if task.task_loss() != TaskLoss::Bce => {
+            // The logit that the probability came from, as near as 32 bits tell.
+            let logit = |p: f64| {
+                let p = p.clamp(f64::from(f32::EPSILON), 1.0 - f64::from(f32::EPSILON));
+                (p / (1.0 - p)).ln()
+            };
+            let logits: Vec<f64> = predicted.iter().map(|&p| logit(f64::from(p))).collect();
+            mean_loss(task, labels, &logits, table.weights())?
+        }
+        _ => report.log_loss.value(),
+    };
     Ok((TaskMetrics::Binary(Box::new(report)), loss))
+}
+
+/// The metrics of the probabilities of several classes, and their log loss.
+fn multiclass(
+    task: &TaskConfig,
+    classes: &[String],
+    labels: &[f32],
+    predictions: &Predictions,
+    table: &FeatureTable,
+) -> Result<(TaskMetrics, Option<f64>)> {
+    let of_class = |class: &String| column(predictions, &task.class_output(class), table.n_rows());
+    let columns: Vec<Vec<f32>> = classes.iter().map(of_class).collect();
+    let columns: Vec<&[f32]> = columns.iter().map(Vec::as_slice).collect();
+    let mut rows = ClassRows::new(labels, &columns)?;
+    if let Some(weights) = table.weights() {
+        rows = rows.with_weights(weights)?;
+    }
+    let report = ClassReport::new(&rows, classes)?;
+    let loss = report.log_loss.value();
+    Ok((TaskMetrics::Multiclass(report), loss))
 }
 
 /// The metrics of a regression, and its mean loss.
@@ -191,28 +241,39 @@ fn regression(
     if let Some(weights) = table.weights() {
         rows = rows.with_weights(weights)?;
     }
-    let loss = mean_loss(task, labels, predicted, table.weights());
+    let predicted: Vec<f64> = predicted.iter().map(|&z| f64::from(z)).collect();
+    let loss = mean_loss(task, labels, &predicted, table.weights())?;
     Ok((TaskMetrics::Regression(RegressionReport::new(&rows)), loss))
 }
 
-/// The weighted mean of a regression's own loss.
+/// The weighted mean of a task's own loss of logits or predictions; `None` without a labelled row,
+/// and for a loss of pairs.
 fn mean_loss(
     task: &TaskConfig,
     labels: &[f32],
-    predicted: &[f32],
+    predicted: &[f64],
     weights: Option<&[f32]>,
-) -> Option<f64> {
-    let huber = Huber { delta: task.delta.unwrap_or(1.0) };
-    let loss = |z: f64, y: f64| match task.task_loss() {
-        TaskLoss::Huber => huber.loss(z, y),
-        _ => SquaredError.loss(z, y),
-    };
-    let (mut sum, mut total) = (0.0, 0.0);
-    for (i, (&y, &z)) in labels.iter().zip(predicted).enumerate().filter(|(_, (y, _))| !y.is_nan())
-    {
-        let w = weights.map_or(1.0, |w| f64::from(w[i]));
-        sum += w * loss(f64::from(z), f64::from(y));
-        total += w;
+) -> Result<Option<f64>> {
+    Ok(task.with_point_loss(MeanLoss { labels, predicted, weights })?.flatten())
+}
+
+struct MeanLoss<'a> {
+    labels: &'a [f32],
+    predicted: &'a [f64],
+    weights: Option<&'a [f32]>,
+}
+
+impl VisitPointLoss for MeanLoss<'_> {
+    type Output = Option<f64>;
+
+    fn visit<L: PointLoss>(self, loss: L) -> Option<f64> {
+        let (mut sum, mut total) = (0.0, 0.0);
+        let rows = self.labels.iter().zip(self.predicted).enumerate();
+        for (i, (&y, &z)) in rows.filter(|(_, (y, _))| !y.is_nan()) {
+            let w = self.weights.map_or(1.0, |w| f64::from(w[i]));
+            sum += w * loss.loss(z, f64::from(y));
+            total += w;
+        }
+        (total > 0.0).then(|| sum / total)
     }
-    (total > 0.0).then(|| sum / total)
 }

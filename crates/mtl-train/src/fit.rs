@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mtl_data::Shuffle;
 use mtl_feature::{FeatureTable, Feed};
-use mtl_model::Model;
+use mtl_model::{Model, TaskConfig, TaskLoss};
 use mtl_nn::{Batch, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
@@ -166,8 +166,12 @@ impl<'t> Run<'t> {
         }
         let rule = config.optimiser().dense;
         let mut weighting = Weighting::of_model(&config.loss, model, train, rule)?;
+        let mut step = match &weighting {
+            Some(weighting) => weighting.step(Arc::clone(&graph), config.loss.shared)?,
+            None => Step::new(Arc::clone(&graph))?,
+        };
         if let (Some(weighting), Some(state)) = (&mut weighting, resume) {
-            state.restore_weighting(weighting)?;
+            state.restore_weighting(weighting, &mut step)?;
         }
         Ok(Self {
             config,
@@ -175,10 +179,7 @@ impl<'t> Run<'t> {
             feed: Feed::new(&graph, train)?,
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step: match &weighting {
-                Some(weighting) => weighting.step(graph, config.loss.shared)?,
-                None => Step::new(graph)?,
-            },
+            step,
             weighting,
             optimiser,
             monitor,
@@ -258,7 +259,7 @@ impl<'t> Run<'t> {
 
     fn state(&self, params: &Params<f32>) -> TrainingState {
         let best = self.best.as_ref();
-        let weighting = self.weighting.as_ref().map(Weighting::state);
+        let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
         TrainingState::of(&self.history, self.config, (params, best), &self.optimiser, weighting)
     }
 }
@@ -267,6 +268,13 @@ impl<'t> Run<'t> {
 fn check_rows(model: &Model, train: &FeatureTable) -> Result<()> {
     if train.is_empty() {
         return Err(Error::Data("the training data has no rows, expected at least 1".to_owned()));
+    }
+    let pairwise = |task: &&TaskConfig| task.task_loss() == TaskLoss::Bpr;
+    if let (Some(task), None) = (model.spec().tasks.iter().find(pairwise), train.groups()) {
+        let name = &task.name;
+        let message =
+            format!("task `{name}`: `loss = \"bpr\"` needs groups, expected `group` in [data]");
+        return Err(Error::Data(message));
     }
     let labels = model.labels_of(train)?;
     for measure in model.measures().iter().filter(|measure| measure.weight > 0.0) {

@@ -1,11 +1,13 @@
 //! The metric that early stopping watches.
 
+use mtl_feature::LabelKind;
 use mtl_model::Measure;
 
 use crate::Evaluation;
 
 /// A named metric of a validation: `auc_<task>`, `auc_macro`, `gauc_<task>`, `gauc_macro`,
-/// `log_loss_<task>`, `rmse_<task>`, `mae_<task>` or `loss` (the weighted sum of all losses).
+/// `log_loss_<task>`, `rmse_<task>`, `mae_<task>`, `accuracy_<task>` or `loss` (the weighted sum of all
+/// losses).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Monitor {
     name: String,
@@ -20,15 +22,28 @@ enum Metric {
     LogLoss,
     Rmse,
     Mae,
+    Accuracy,
     Loss,
 }
 
-const METRICS: [(&str, Metric); 5] = [
+impl Metric {
+    /// Whether it is one of a task of this kind.
+    const fn is_of(self, kind: LabelKind) -> bool {
+        match kind {
+            LabelKind::Regression => matches!(self, Self::Rmse | Self::Mae),
+            LabelKind::Multiclass => matches!(self, Self::LogLoss | Self::Accuracy),
+            _ => matches!(self, Self::Auc | Self::Gauc | Self::LogLoss),
+        }
+    }
+}
+
+const METRICS: [(&str, Metric); 6] = [
     ("auc_", Metric::Auc),
     ("gauc_", Metric::Gauc),
     ("log_loss_", Metric::LogLoss),
     ("rmse_", Metric::Rmse),
     ("mae_", Metric::Mae),
+    ("accuracy_", Metric::Accuracy),
 ];
 
 impl Monitor {
@@ -43,35 +58,28 @@ impl Monitor {
         for (prefix, metric) in METRICS {
             let Some(rest) = name.strip_prefix(prefix) else { continue };
             let ranks = matches!(metric, Metric::Auc | Metric::Gauc);
-            let of_binary = ranks || metric == Metric::LogLoss;
             if rest == "macro" && ranks {
                 return Ok(Self { name: name.to_owned(), metric, task: None });
             }
-            if measures.iter().any(|m| m.name == rest && m.is_binary == of_binary) {
+            if measures.iter().any(|m| m.name == rest && metric.is_of(m.kind)) {
                 return Ok(Self { name: name.to_owned(), metric, task: Some(rest.to_owned()) });
             }
         }
-        let names = |binary: bool| {
-            let of_kind = measures.iter().filter(move |m| m.is_binary == binary);
-            of_kind.map(|m| m.name.clone()).collect::<Vec<_>>()
-        };
         let mut expected = vec!["`loss`".to_owned()];
-        if !names(true).is_empty() {
+        if measures.iter().any(Measure::is_binary) {
             expected.push("`auc_macro`".to_owned());
             expected.push("`gauc_macro`".to_owned());
         }
-        for name in names(true) {
-            expected.push(format!("`auc_{name}`, `gauc_{name}`, `log_loss_{name}`"));
-        }
-        for name in names(false) {
-            expected.push(format!("`rmse_{name}`, `mae_{name}`"));
+        for measure in measures {
+            let of_kind = METRICS.iter().filter(|(_, metric)| metric.is_of(measure.kind));
+            expected.extend(of_kind.map(|(prefix, _)| format!("`{prefix}{}`", measure.name)));
         }
         Err(format!("one of {}", expected.join(", ")))
     }
 
     /// What is watched if nothing is named: the macro AUC, or the loss without a binary task.
     pub fn default_for(measures: &[Measure]) -> Self {
-        let binary = measures.iter().any(|m| m.is_binary);
+        let binary = measures.iter().any(Measure::is_binary);
         let (name, metric) =
             if binary { ("auc_macro", Metric::Auc) } else { ("loss", Metric::Loss) };
         Self { name: name.to_owned(), metric, task: None }
@@ -84,7 +92,7 @@ impl Monitor {
 
     /// Whether a larger value is better.
     pub const fn larger_is_better(&self) -> bool {
-        matches!(self.metric, Metric::Auc | Metric::Gauc)
+        matches!(self.metric, Metric::Auc | Metric::Gauc | Metric::Accuracy)
     }
 
     /// Its value, `None` where it is undefined.
@@ -101,7 +109,11 @@ impl Monitor {
         match self.metric {
             Metric::Auc => binary?.auc.value(),
             Metric::Gauc => binary?.gauc.value.value(),
-            Metric::LogLoss => binary?.log_loss.value(),
+            Metric::LogLoss => match metrics.multiclass() {
+                Some(report) => report.log_loss.value(),
+                None => binary?.log_loss.value(),
+            },
+            Metric::Accuracy => metrics.multiclass()?.accuracy.value(),
             Metric::Rmse => metrics.regression()?.rmse.value(),
             Metric::Mae => metrics.regression()?.mae.value(),
             Metric::Loss => None,

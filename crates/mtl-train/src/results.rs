@@ -85,7 +85,7 @@ pub type Cell = String;
 type Metric = fn(&Evaluation, &str) -> Option<Measured>;
 
 /// The metrics of `results.json`; the first three make the printed table.
-const METRICS: [(&str, Metric); 10] = [
+const METRICS: [(&str, Metric); 12] = [
     ("auc", |e, task| match task {
         MACRO => Some(e.auc_macro.clone()),
         _ => Some(e.task(task)?.binary()?.auc.clone()),
@@ -95,13 +95,19 @@ const METRICS: [(&str, Metric); 10] = [
         _ => Some(e.task(task)?.binary()?.gauc.value.clone()),
     }),
     ("val_users", |e, task| Some(Measured::Value(e.task(task)?.binary()?.gauc.groups_used as f64))),
-    ("log_loss", |e, task| Some(e.task(task)?.binary()?.log_loss.clone())),
+    ("log_loss", |e, task| {
+        let metrics = e.task(task)?;
+        let of_classes = metrics.multiclass().map(|report| report.log_loss.clone());
+        of_classes.or_else(|| Some(metrics.binary()?.log_loss.clone()))
+    }),
     ("normalised_entropy", |e, task| Some(e.task(task)?.binary()?.normalised_entropy.clone())),
     ("pcoc", |e, task| Some(e.task(task)?.binary()?.pcoc.clone())),
     ("auc_entire", |e, task| truth(e, task)?.auc_entire.clone()),
     ("log_odds_rmse", |e, task| Some(Measured::Value(truth(e, task)?.log_odds_rmse))),
     ("rmse", |e, task| Some(e.task(task)?.regression()?.rmse.clone())),
     ("mae", |e, task| Some(e.task(task)?.regression()?.mae.clone())),
+    ("accuracy", |e, task| Some(e.task(task)?.multiclass()?.accuracy.clone())),
+    ("auc_classes", |e, task| Some(e.task(task)?.multiclass()?.auc_macro.clone())),
 ];
 
 /// A measure's errors against the truth.
@@ -136,7 +142,7 @@ impl Results {
             if self.has_truth() { &["auc_entire", "log_odds_rmse", "pcoc"] } else { &[] };
         let ranked = ["auc", "gauc", "val_users"].iter();
         let mut blocks: Vec<Vec<(&str, &str)>> = vec![Vec::new()];
-        for &metric in ranked.chain(chained).chain(&["rmse", "mae"]) {
+        for &metric in ranked.chain(chained).chain(&["rmse", "mae", "accuracy", "auc_classes"]) {
             let columns = self.columns(metric);
             let last = blocks.len() - 1;
             if !blocks[last].is_empty() && blocks[last].len() + columns.len() > max_columns {

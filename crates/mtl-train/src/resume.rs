@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mtl_model::Model;
 use mtl_nn::checkpoint::{self, SavedOptimiser, SavedParams};
-use mtl_nn::{Layout, Optimiser, Params};
+use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::weighting::{Weighting, WeightingState};
@@ -90,9 +90,13 @@ impl TrainingState {
         Ok(self.best.as_ref().map(|best| best.restore(layout)).transpose()?)
     }
 
-    pub(crate) fn restore_weighting(&self, weighting: &mut Weighting) -> Result<()> {
+    pub(crate) fn restore_weighting(
+        &self,
+        weighting: &mut Weighting,
+        step: &mut Step<f32>,
+    ) -> Result<()> {
         match &self.weighting {
-            Some(state) => weighting.restore(state, self.history.epochs.len() as u64),
+            Some(state) => weighting.restore(state, step, self.history.epochs.len() as u64),
             None => {
                 let message = "was trained with equal weights, expected the same weighting";
                 Err(resume("the training state", message.to_owned()))

@@ -4,9 +4,11 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use mtl_feature::FeatureTable;
-use mtl_loss::{Gram, Setup, State, StepInput, Weigher, WeightingConfig, Weights};
-use mtl_model::{Measure, Model, TaskLoss};
+use mtl_loss::methods::gradnorm::base_rate_entropy;
+use mtl_loss::{Gram, Running, Setup, State, StepInput, Weigher, WeightingConfig, Weights};
+use mtl_model::{Measure, Model, TaskLoss, VisitPointLoss};
 use mtl_nn::checkpoint::SavedOptimiser;
+use mtl_nn::ops::PointLoss;
 use mtl_nn::{
     Batch, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Params, Rule,
     Scalar, Seen, Shared, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
@@ -20,7 +22,7 @@ use crate::{Error, Result};
 /// | key | default | purpose |
 /// |---|---|---|
 /// | `weighting` | `"equal"` | a method of `mtl-loss`, by name or as a table `{ method = "gradnorm", alpha = 1.5 }` |
-/// | `shared` | `"last_layer"` | over which shared parameters gradients are compared: `last_layer`, `dense`, `all` |
+/// | `shared` | `"last_layer"` | over which shared parameters gradients are compared: `last_layer`, `dense`, `all`; or over which activations: `representation` |
 ///
 /// A task's own `weight` multiplies its loss before any method sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,15 +44,39 @@ pub enum SharedParameters {
     Dense,
     /// Tables too.
     All,
+    /// The activations that the losses share and are computed from directly.
+    Representation,
 }
 
 impl LossConfig {
     /// The method of that name, with its paper's settings.
     ///
     /// # Errors
-    /// What [`WeightingConfig::from_name`] says of an unknown name.
-    pub fn named(method: &str) -> Result<Self, mtl_loss::Error> {
-        Ok(Self { weighting: Some(WeightingConfig::from_name(method)?), ..Self::default() })
+    /// [`Error::Model`] for an unknown name, with the nearest that there is.
+    pub fn named(method: &str) -> Result<Self> {
+        let mut table = toml::Table::new();
+        table.insert("method".to_owned(), method.into());
+        let weighting = Some(mtl_model::parse_table(table, "loss")?);
+        Ok(Self { weighting, ..Self::default() })
+    }
+
+    /// Checks the method's settings for losses of those names, and that the step can supply what it
+    /// needs.
+    ///
+    /// # Errors
+    /// [`Error::Weighting`] or [`Error::Model`], naming the setting.
+    pub fn check(&self, names: &[String]) -> Result<()> {
+        let Some(method) = &self.weighting else { return Ok(()) };
+        let initial = vec![1.0; names.len()];
+        let needs = method.build(&Setup { tasks: names, initial_losses: Some(&initial) })?.needs();
+        let keeps = matches!(self.shared, SharedParameters::LastLayer | SharedParameters::Dense);
+        if needs.running.is_some() && !keeps {
+            let message = "`beta` above 0 keeps running gradients, which are those of dense \
+                           parameters: expected `shared` to be `last_layer` or `dense`";
+            let section = "loss".to_owned();
+            return Err(mtl_model::Error::Config { section, message: message.to_owned() }.into());
+        }
+        Ok(())
     }
 
     /// Reads the table.
@@ -68,7 +94,7 @@ impl LossConfig {
         }
         let weighting = match table.remove("weighting") {
             None => None,
-            Some(toml::Value::String(name)) => Some(WeightingConfig::from_name(&name)?),
+            Some(toml::Value::String(name)) => Self::named(&name)?.weighting,
             Some(toml::Value::Table(table)) => {
                 Some(mtl_model::parse_table(table, "loss.weighting")?)
             }
@@ -94,6 +120,8 @@ impl LossConfig {
 pub(crate) struct WeightingState {
     method: State,
     learned: Option<SavedOptimiser>,
+    /// Running gradients, where they are kept.
+    running: Option<Vec<f32>>,
 }
 
 /// A weighting at work in a training step: asked at each step, its learned state stepped after.
@@ -106,6 +134,7 @@ pub struct Weighting {
     learned: Option<LearnedOptimiser>,
     epoch: u64,
     losses_after: bool,
+    running: Option<Running>,
 }
 
 /// The model's optimiser over the T values that a method learns: rows of a table, so that those of
@@ -124,8 +153,7 @@ impl Weighting {
     /// rate, where it has one).
     ///
     /// # Errors
-    /// [`Error::Weighting`] for settings that cannot be; [`Error::Config`] for what the step cannot
-    /// supply: running gradients (DB-MTL with β above 0).
+    /// [`Error::Weighting`] for settings that cannot be.
     pub fn new(
         method: &WeightingConfig,
         names: &[String],
@@ -134,12 +162,6 @@ impl Weighting {
     ) -> Result<Self> {
         let mut weigher = method.build(&Setup { tasks: names, initial_losses })?;
         let needs = weigher.needs();
-        if needs.running.is_some() {
-            let message = "[loss] `beta` of db_mtl is above 0, expected 0: running gradients are \
-                           not kept";
-            let file = "configuration".to_owned();
-            return Err(Error::Config { file, message: message.to_owned() });
-        }
         let learned = match weigher.learned() {
             Some(learned) => {
                 let rule = learned.learning_rate.map_or(rule, |lr| rule.with_learning_rate(lr));
@@ -147,7 +169,8 @@ impl Weighting {
             }
             None => None,
         };
-        Ok(Self { weigher, learned, epoch: 0, losses_after: needs.losses_after })
+        let (losses_after, running) = (needs.losses_after, needs.running);
+        Ok(Self { weigher, learned, epoch: 0, losses_after, running })
     }
 
     /// What `config` says for a model; `None` where a plain step does: equal weights.
@@ -169,7 +192,8 @@ impl Weighting {
     /// The step that this weighting needs.
     ///
     /// # Errors
-    /// [`mtl_nn::Error::Unknown`] if the graph has no loss.
+    /// [`mtl_nn::Error::Unknown`] if the graph has no loss; [`mtl_nn::Error::Setting`] if running
+    /// gradients (DB-MTL with β above 0) are wanted of more than shared dense parameters.
     pub fn step<S: Scalar>(
         &self,
         graph: Arc<Graph<S>>,
@@ -179,8 +203,13 @@ impl Weighting {
             SharedParameters::LastLayer => Shared::LastLayer,
             SharedParameters::Dense => Shared::Dense,
             SharedParameters::All => Shared::All,
+            SharedParameters::Representation => Shared::Representation,
         };
-        Ok(Step::weighed(graph, self.weigher.needs().gram.then_some(shared))?)
+        let mut step = Step::weighed(graph, self.weigher.needs().gram.then_some(shared))?;
+        if self.running.is_some() {
+            step.keep_running()?;
+        }
+        Ok(step)
     }
 
     /// One training step under the weighting; `weights` are the user's, one a loss. The report's
@@ -217,20 +246,29 @@ impl Weighting {
         self.epoch += 1;
     }
 
-    pub(crate) fn state(&self) -> WeightingState {
+    pub(crate) fn state(&self, step: &Step<f32>) -> WeightingState {
         let learned = self.learned.as_ref();
         WeightingState {
             method: self.weigher.state(),
             learned: learned.map(|l| SavedOptimiser::of(&l.optimiser, l.graph.layout())),
+            running: step.running(),
         }
     }
 
-    pub(crate) fn restore(&mut self, state: &WeightingState, epoch: u64) -> Result<()> {
+    pub(crate) fn restore(
+        &mut self,
+        state: &WeightingState,
+        step: &mut Step<f32>,
+        epoch: u64,
+    ) -> Result<()> {
         self.weigher.restore(&state.method)?;
         self.epoch = epoch;
         if let (Some(learned), Some(saved)) = (&mut self.learned, &state.learned) {
             let config = *learned.optimiser.config();
             learned.optimiser = saved.restore(config, learned.graph.layout())?;
+        }
+        if let Some(running) = &state.running {
+            step.set_running(running)?;
         }
         Ok(())
     }
@@ -245,6 +283,10 @@ impl Weighting {
 }
 
 impl Weigh for Weighting {
+    fn decay(&self, step: u64) -> f64 {
+        self.running.map_or(0.0, |running| running.decay(step - 1))
+    }
+
     fn weigh(
         &mut self,
         seen: &Seen<'_>,
@@ -307,7 +349,7 @@ fn initial_losses(model: &Model, train: &FeatureTable, names: &[String]) -> Resu
     Ok(names.iter().zip(weights).map(initial).collect())
 }
 
-/// The loss of the best constant prediction (the mean label).
+/// The loss of the best constant prediction.
 fn constant_loss(
     model: &Model,
     measure: Option<&Measure>,
@@ -324,16 +366,51 @@ fn constant_loss(
         return 0.0;
     }
     let mean = rows().map(|(w, y)| w * y).sum::<f64>() / total;
-    if measure.is_none_or(|measure| measure.is_binary) {
-        return mtl_loss::methods::gradnorm::base_rate_entropy(mean);
-    }
     let task = measure.and_then(|measure| model.spec().task(&measure.name));
-    let delta = task.and_then(|task| task.delta).unwrap_or(1.0);
-    let is_huber = task.is_some_and(|task| task.task_loss() == TaskLoss::Huber);
-    let loss = |r: f64| match is_huber {
-        true if r.abs() > delta => delta * (r.abs() - 0.5 * delta),
-        true => 0.5 * r * r,
-        false => r * r,
-    };
-    rows().map(|(w, y)| w * loss(y - mean)).sum::<f64>() / total
+    match task.map(|task| (task, task.task_loss())) {
+        None | Some((_, TaskLoss::Bce)) => base_rate_entropy(mean),
+        // Scores that are all equal lose ln 2 by every pair.
+        Some((_, TaskLoss::Bpr)) => std::f64::consts::LN_2,
+        Some((task, TaskLoss::Softmax)) => {
+            let mut shares = vec![0.0; task.classes(model.schema()).len()];
+            for (w, y) in rows() {
+                // The first step says what is wrong with a label that is no class.
+                shares.get_mut(y as usize).into_iter().for_each(|share| *share += w / total);
+            }
+            shares.iter().filter(|&&share| share > 0.0).map(|share| -share * share.ln()).sum()
+        }
+        Some((task, _)) => {
+            let rows: Vec<(f64, f64)> = rows().collect();
+            let best = BestConstant { rows, total, mean, is_binary: task.is_binary() };
+            task.with_point_loss(best).ok().flatten().unwrap_or(0.0)
+        }
+    }
+}
+
+/// The loss of a constant: the mean label of a regression, of a binary task the logit that is best.
+struct BestConstant {
+    /// Weights and labels.
+    rows: Vec<(f64, f64)>,
+    total: f64,
+    mean: f64,
+    is_binary: bool,
+}
+
+impl VisitPointLoss for BestConstant {
+    type Output = f64;
+
+    fn visit<L: PointLoss>(self, loss: L) -> f64 {
+        if !self.is_binary {
+            let losses = self.rows.iter().map(|(w, y)| w * loss.loss(self.mean, *y));
+            return losses.sum::<f64>() / self.total;
+        }
+        // With two labels, a curve that falls and then rises: thirds leave out what cannot be best.
+        let at = |z: f64| self.mean * loss.loss(z, 1.0) + (1.0 - self.mean) * loss.loss(z, 0.0);
+        let (mut low, mut high) = (-40.0, 40.0);
+        for _ in 0..100 {
+            let third = (high - low) / 3.0;
+            if at(low + third) <= at(high - third) { high -= third } else { low += third }
+        }
+        at(0.5 * (low + high))
+    }
 }

@@ -22,7 +22,7 @@ fn a_weighed_update_is_the_weighted_sum_of_single_gradients() -> Result<(), Anyt
     for name in NAMES {
         for batch_norm in [false, true] {
             let graph = Arc::new(graph(name, batch_norm)?);
-            for shared in [Shared::LastLayer, Shared::Dense, Shared::All] {
+            for shared in [Shared::LastLayer, Shared::Dense, Shared::All, Shared::Representation] {
                 check(&graph, shared)
                     .map_err(|e| format!("{name}, batch_norm {batch_norm}, {shared:?}: {e}"))?;
             }
@@ -46,7 +46,7 @@ fn check(graph: &Arc<Graph<f64>>, shared: Shared) -> Result<(), Anything> {
         let before = params.clone();
         step.run_weighed(&mut params, &mut optimiser, &batch, (&user, &mut given), SEED)?;
         check_update(graph, &before, &params, &single, &user, &given)?;
-        if shared != Shared::LastLayer {
+        if matches!(shared, Shared::Dense | Shared::All) {
             check_gram(graph, shared, &single, &user, &given.gram)?;
         }
     }

@@ -134,6 +134,26 @@ fn every_method_resumes_as_if_it_had_never_stopped() -> Result<(), Failure> {
 }
 
 #[test]
+fn running_gradients_are_resumed() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    for shared in ["last_layer", "dense"] {
+        let table = format!("weighting = {{ method = 'db_mtl', beta = 0.9 }}\nshared = '{shared}'");
+        let loss = LossConfig::parse(toml::from_str(&table)?)?;
+        let config =
+            |epochs| TrainConfig { loss: loss.clone(), ..config("equal", epochs).unwrap() };
+        let (model, whole) = train(&spec, &data, &data.train, &config(3), None)?;
+        let (_, half) = train(&spec, &data, &data.train, &config(1), None)?;
+        let state = TrainingState::from_bytes(&half.state.to_bytes(), "state")?;
+        let (resumed, rest) = train(&spec, &data, &data.train, &config(3), Some(&state))?;
+        assert_same(&model, &resumed, shared)?;
+        assert_eq!(told(&whole.history)?, told(&rest.history)?, "{shared}");
+        let (first, last) = (total(&whole.history, 0), total(&whole.history, 2));
+        assert!(last < first, "{shared}: {first} → {last}");
+    }
+    Ok(())
+}
+
+#[test]
 fn learned_and_remembered_state_is_in_the_saved_state() -> Result<(), Failure> {
     let (data, spec) = (data()?, spec(binary(&TASKS))?);
     let (_, fitted) = train(&spec, &data, &data.train, &config("uncertainty", 1)?, None)?;
@@ -168,7 +188,9 @@ fn every_method_bears_a_task_that_is_absent_from_most_batches() -> Result<(), Fa
     (labels[7], labels[500], labels[900]) = (1.0, 0.0, 1.0);
     let table = with_label(&data.train, "action", labels)?;
     for method in WeightingConfig::NAMES {
-        for shared in [SharedParameters::LastLayer, SharedParameters::All] {
+        for shared in
+            [SharedParameters::LastLayer, SharedParameters::All, SharedParameters::Representation]
+        {
             let mut config = config(method, 2)?;
             config.loss.shared = shared;
             let (model, fitted) = train(&spec, &data, &table, &config, None)?;

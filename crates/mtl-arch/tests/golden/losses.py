@@ -1,6 +1,8 @@
-"""Pointwise losses of a logit (or prediction) z and a target y, with 60 digits, for `losses.json`."""
+"""Losses of a logit (or prediction) z and a target y, with 60 digits, for `losses.json`; those of several
+classes and of pairs in float64 by PyTorch."""
 
 import mpmath
+import torch
 
 mpmath.mp.dps = 60
 
@@ -42,6 +44,12 @@ def focal(z, y, gamma, alpha):
     return value, slope
 
 
+def weighted_bce(z, y, positive_weight):
+    """-w y ln p - (1 - y) ln(1 - p)."""
+    value = positive_weight * y * mpmath.log(1 + mpmath.exp(-z)) + (1 - y) * mpmath.log(1 + mpmath.exp(z))
+    return value, (1 - y) * sigmoid(z) - positive_weight * y * sigmoid(-z)
+
+
 def log_cosh(z, y):
     """ln cosh(z - y)."""
     return mpmath.log(mpmath.cosh(z - y)), mpmath.tanh(z - y)
@@ -53,6 +61,7 @@ LOSSES = [
     ("huber", {"delta": 1.0}, huber, [0.0, 1.0, -2.5]),
     ("huber", {"delta": 0.5}, huber, [0.0, 1.0, -2.5]),
     ("focal", {"gamma": 2.0, "alpha": 0.25}, focal, [0.0, 1.0]),
+    ("weighted_bce", {"positive_weight": 3.5}, weighted_bce, [0.0, 1.0, 0.25]),
     ("log_cosh", {}, log_cosh, [0.0, 1.0, -2.5]),
 ]
 
@@ -107,4 +116,60 @@ def losses_file():
         case["pointwise"] = [pointwise(loss, settings, target) for target in targets]
         case["weighted_mean"] = weighted_mean(loss, settings)
         cases.append(case)
-    return {"logits": LOGITS, "batch": BATCH, "cases": cases}
+    return {
+        "logits": LOGITS,
+        "batch": BATCH,
+        "cases": cases,
+        "softmax": softmax(),
+        "pairwise": pairwise(),
+    }
+
+
+def softmax():
+    """Weighted mean cross-entropy of four classes by torch.nn.functional.cross_entropy."""
+    generator = torch.Generator().manual_seed(7)
+    logits = 4 * torch.randn(9, 4, generator=generator, dtype=torch.float64)
+    logits[3] *= 20  # a certain class
+    logits.requires_grad_(True)
+    labels = [0, 3, 1, 2, None, 3, 0, 1, 2]
+    weights = torch.tensor([1.0, 0.5, 2.0, 1.0, 3.0, 0.0, 1.5, 0.25, 1.0], dtype=torch.float64)
+    rows = [i for i, label in enumerate(labels) if label is not None]
+    targets = torch.tensor([labels[i] for i in rows])
+    each = torch.nn.functional.cross_entropy(logits[rows], targets, reduction="none")
+    loss = (weights[rows] * each).sum() / weights[rows].sum()
+    loss.backward()
+    return {
+        "logits": logits.tolist(),
+        "labels": labels,
+        "weights": weights.tolist(),
+        "value": loss.item(),
+        "gradient": logits.grad.tolist(),
+    }
+
+
+def pairwise():
+    """BPR over every pair of a group by torch's logsigmoid; a pair weighs the product of its rows."""
+    generator = torch.Generator().manual_seed(8)
+    n = 11
+    logits = (3 * torch.randn(n, generator=generator, dtype=torch.float64)).requires_grad_(True)
+    labels = [1, 0, 0, 1, None, 1, 0, 1, 0, 1, 0]
+    groups = [4, 4, 9, 4, 4, 9, 4, 2, 4, 9, 7]
+    weights = [1.0, 0.5, 2.0, 1.0, 3.0, 0.25, 0.0, 1.5, 1.0, 2.0, 1.0]
+    total, weight = torch.zeros((), dtype=torch.float64), 0.0
+    for i in range(n):
+        for j in range(n):
+            if groups[i] == groups[j] and labels[i] == 1 and labels[j] == 0:
+                pair = weights[i] * weights[j]
+                total = total - pair * torch.nn.functional.logsigmoid(logits[i] - logits[j])
+                weight += pair
+    loss = total / weight
+    loss.backward()
+    return {
+        "logits": logits.tolist(),
+        "labels": labels,
+        "groups": groups,
+        "weights": weights,
+        "total_weight": weight,
+        "value": loss.item(),
+        "gradient": logits.grad.tolist(),
+    }

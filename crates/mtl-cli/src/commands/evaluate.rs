@@ -79,6 +79,18 @@ pub(crate) fn print_metrics(evaluation: &Evaluation) {
     if !regression.is_empty() {
         render::table(&text(&["task", "rows", "rmse", "mae"]), &regression);
     }
+    let classes = evaluation.tasks.iter().filter_map(|task| {
+        let report = task.metrics.multiclass()?;
+        let mut row = vec![task.task.clone(), report.rows.to_string()];
+        let metrics = [&report.log_loss, &report.accuracy, &report.auc_macro];
+        row.extend(metrics.map(|metric| render::number(metric.value(), 4)));
+        Some(row)
+    });
+    let classes: Vec<_> = classes.collect();
+    if !classes.is_empty() {
+        let header = text(&["task", "rows", "log loss", "accuracy", "auc of classes"]);
+        render::table(&header, &classes);
+    }
     let changes = evaluation.calibration.iter();
     print_changes(changes.map(|change| (change.task.as_str(), &change.before, &change.after)));
     for (name, report) in binary {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use mtl_data::Dataset;
+use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_train::{LossConfig, Monitor, RunConfig, TrainConfig, evaluate, fit};
@@ -105,10 +106,15 @@ fn losses(measures: &[Measure]) -> Vec<String> {
     names
 }
 
-/// The metrics named, or AUC (RMSE of a regression) of the first two tasks.
+/// The metrics named, or AUC (RMSE of a regression, log loss of classes) of the first two tasks.
 fn monitors(args: &SweepArgs, measures: &[Measure]) -> anyhow::Result<[Monitor; 2]> {
     let default = |measure: &Measure| {
-        format!("{}_{}", if measure.is_binary { "auc" } else { "rmse" }, measure.name)
+        let metric = match measure.kind {
+            LabelKind::Regression => "rmse",
+            LabelKind::Multiclass => "log_loss",
+            _ => "auc",
+        };
+        format!("{metric}_{}", measure.name)
     };
     let names = match &args.metrics {
         Some(names) => names.clone(),
@@ -145,7 +151,7 @@ fn candidates(args: &SweepArgs, losses: &[String]) -> anyhow::Result<Vec<Weighti
         candidates.push(WeightingConfig::Fixed(FixedConfig { weights }));
     }
     for name in methods {
-        candidates.push(WeightingConfig::from_name(&name).context("--methods")?);
+        candidates.extend(LossConfig::named(&name).context("--methods")?.weighting);
     }
     Ok(candidates)
 }

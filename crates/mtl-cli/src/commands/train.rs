@@ -54,11 +54,12 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let state = if args.resume { partial.find(&args.out, &model, &config)? } else { None };
     let mut watch = Watch { bar: Bar::new(&name), partial: &partial, failed: None };
     let tables = (&dataset.train, &dataset.validation);
-    let fitted = fit(&mut model, tables, &config.train, state.as_ref(), &mut watch)?;
+    let fitted = fit(&mut model, tables, &config.train, state.as_ref(), &mut watch);
     if let Some(error) = watch.failed.take() {
         return Err(error.into());
     }
     drop(watch);
+    let fitted = fitted.map_err(|error| rescue(error, &model, args))?;
     let rows = if config.calibration.needs_rows() { &dataset.validation } else { &dataset.train };
     let calibration = calibrate(&mut model, rows, &config.calibration, Sampled::AsTrained)?;
     let (validation, test) = measure(&model, &dataset)?;
@@ -81,6 +82,25 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     model.save(&args.out, &more)?;
     partial.remove();
     if json { render::json(&metrics) } else { print(&metrics, &args.out) }
+}
+
+/// A step that failed has updated nothing: the weights before it are saved beside the folder that
+/// the run would have written, which is left alone.
+fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::Error {
+    if !matches!(error, mtl_train::Error::Step(_) | mtl_train::Error::Weighting(_)) {
+        return error.into();
+    }
+    let name = args.out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let folder = args.out.with_file_name(format!("{name}.last-good"));
+    let config = std::fs::read(&args.config).unwrap_or_default();
+    match model.save(&folder, &[(CONFIG, &config)]) {
+        Ok(()) => {
+            anyhow::anyhow!("{error}; the weights before that step are in {}", folder.display())
+        }
+        Err(unsaved) => {
+            anyhow::anyhow!("{error}; the weights before that step are lost: {unsaved}")
+        }
+    }
 }
 
 fn measure(

@@ -42,7 +42,7 @@ fn a_wrong_value_names_its_key_and_what_was_expected() {
         ("\"loss\"", "\"auc_clik\"", "[train] `monitor` is `auc_clik`"),
         ("[16, 8]", "[16, 0]", "`expert_units` is [16, 0], expected widths of at least 1"),
         ("test = 0.15", "test = 0.95", "[data] `split.test` is 0.95, expected a share"),
-        ("\"huber\"", "\"bce\"", "[task] `rating`: `bce` is the loss of a binary task"),
+        ("\"huber\"", "\"bce\"", "[task] `rating`: `\"bce\"` is a loss of `kind = \"binary\"`"),
         ("name = \"buy\"", "name = \"click\"", "`click`"),
         ("name = \"buy\"", "name = \"macro\"", "`macro` names the mean over tasks"),
         ("name = \"device\"", "name = \"device\"\ncolumn = \"click\"", "holds the label `click`"),

@@ -44,7 +44,7 @@ fn what_cannot_be_swept_is_said_before_training() {
     for (arguments, expected) in [
         ("--grid 0", "--grid is 0, expected at least 1"),
         ("--grid 400", "--grid 400 of 3 losses: more than 500 runs"),
-        ("--methods mgdaa", "--methods: unknown weighting method \"mgdaa\""),
+        ("--methods mgdaa", "--methods: [loss] unknown variant `mgdaa`"),
         ("--metrics auc_click", "--metrics names 1, expected two"),
         ("--metrics auc_click,auc_rating", "--metrics: `auc_rating`, expected one of"),
     ] {

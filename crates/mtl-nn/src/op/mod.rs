@@ -138,6 +138,11 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
         &[]
     }
 
+    /// Slots of ids that the op reads itself, not through a table.
+    fn id_slots(&self) -> &[IdSlot] {
+        &[]
+    }
+
     /// Values a row that the op keeps between its forward and its backward pass.
     fn n_saved(&self) -> usize {
         0
@@ -193,6 +198,13 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
     /// shard order, then all shards go on. The backward pass has a barrier with as many sums.
     fn n_statistics(&self) -> usize {
         0
+    }
+
+    /// Whether [`Op::n_statistics`] counts values a row that every shard must see for all rows of the
+    /// batch, as where rows meet in pairs: each shard writes those of its rows, and they are put
+    /// one after another in place of being added.
+    fn gathers_rows(&self) -> bool {
+        false
     }
 
     /// Writes this shard's sums; see [`Op::n_statistics`].

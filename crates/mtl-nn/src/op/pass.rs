@@ -46,6 +46,11 @@ impl<'a, S: Scalar> Forward<'a, S> {
         self.batch.rows
     }
 
+    /// The whole batch, for ops whose rows meet.
+    pub const fn batch(&self) -> &'a Batch<S> {
+        self.batch
+    }
+
     /// Training or prediction.
     pub const fn mode(&self) -> Mode {
         self.mode
@@ -88,7 +93,8 @@ impl<'a, S: Scalar> Forward<'a, S> {
         Mat::new(&column[self.first_row * n_cols..], self.rows, n_cols, n_cols)
     }
 
-    /// The sums over the whole batch that the op gathered; empty in prediction.
+    /// The sums over the whole batch that the op gathered, or the values of all its rows; empty in
+    /// prediction.
     pub const fn statistics(&self) -> &'a [f64] {
         self.statistics
     }
@@ -171,6 +177,11 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     /// Rows of the whole batch.
     pub const fn batch_rows(&self) -> usize {
         self.batch.rows
+    }
+
+    /// The whole batch, for ops whose rows meet.
+    pub const fn batch(&self) -> &'a Batch<S> {
+        self.batch
     }
 
     /// The mode of the forward pass.

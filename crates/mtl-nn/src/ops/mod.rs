@@ -1,6 +1,7 @@
 //! The ops of this crate, one a file: formula, forward, backward, and a finite-difference test.
 
 mod add_sum;
+mod bpr;
 mod dense;
 mod embed;
 mod losses;
@@ -9,8 +10,10 @@ mod read;
 mod row_loss;
 mod sigmoid;
 mod softmax;
+mod softmax_loss;
 
 pub use add_sum::AddSum;
+pub use bpr::Bpr;
 pub use dense::{Dense, Unit};
 pub(crate) use dense::{Keep, Mask};
 pub use embed::{Embed, Part};
@@ -20,3 +23,4 @@ pub use read::Read;
 pub use row_loss::RowLoss;
 pub use sigmoid::{Sigmoid, sigmoid};
 pub use softmax::Softmax;
+pub use softmax_loss::SoftmaxLoss;

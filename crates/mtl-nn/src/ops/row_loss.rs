@@ -28,7 +28,7 @@ impl<L: PointLoss> RowLoss<L> {
 }
 
 /// The weight of a row: 0 where its label is missing.
-fn weight<S: Scalar>(label: S, weights: Option<&[S]>, row: usize) -> S {
+pub(super) fn weight<S: Scalar>(label: S, weights: Option<&[S]>, row: usize) -> S {
     if label.is_nan() { S::zero() } else { weights.map_or(S::one(), |w| w[row]) }
 }
 

@@ -53,6 +53,8 @@ pub struct Step<S> {
     scaled_losses: Vec<f64>,
     present: Vec<bool>,
     loss_weights: LossWeights,
+    /// What the weighted pass multiplies each loss's gradient by.
+    pass_weights: Vec<f64>,
     last_norm: f64,
 }
 
@@ -96,7 +98,7 @@ impl<S: Scalar> Step<S> {
         let backward = Backward::new(&graph, roots, wanted);
         let tables = graph.layout().tables();
         let n_chunks = graph.layout().n_trainable().div_ceil(CHUNK);
-        let statistics = statistics(&graph);
+        let statistics = statistics(&graph, 0);
         let barriers = plan.phases().len() > 1 || backward.phases().len() > 1;
         Self {
             keeps_values: keep_values || barriers,
@@ -115,6 +117,7 @@ impl<S: Scalar> Step<S> {
             scaled_losses: Vec::new(),
             present: Vec::new(),
             loss_weights: LossWeights::default(),
+            pass_weights: Vec::new(),
             last_norm: 0.0,
             plan,
             backward,

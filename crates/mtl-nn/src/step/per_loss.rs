@@ -16,9 +16,12 @@ use super::{LossWeights, Passes, Step};
 use crate::optimiser::CHUNK;
 use crate::reach::Reach;
 use crate::{
-    Backward, Batch, Graph, Layout, Mode, NodeId, Optimiser, Ownership, ParamId, Params, Role,
-    Scalar, SparseGradient, TableId, Wanted, kernel,
+    Backward, Batch, Error, Graph, Layout, Mode, NodeId, Optimiser, Ownership, ParamId, Params,
+    Result, Role, Scalar, SparseGradient, TableId, Wanted, kernel,
 };
+
+/// Losses below this count as this where a gradient is divided by them.
+pub(super) const LOSS_FLOOR: f64 = 1e-8;
 
 /// Which shared parameters the Gram matrix is taken over.
 ///
@@ -34,6 +37,12 @@ pub enum Shared {
     Dense,
     /// All shared parameters, tables included.
     All,
+    /// No parameters but activations: the values that losses share and are computed from directly.
+    /// They are the columns of the graph's nodes that more than one loss reaches, each met first
+    /// on a path from a loss, but for nodes that another of them is computed from: the bottom's
+    /// output, the experts' outputs of MMoE, those of the last shared experts of CGC and PLE, x where
+    /// nothing but the input is shared. One gradient is rows × those columns, over the batch.
+    Representation,
 }
 
 /// The backward schedules of single losses and what they leave.
@@ -45,6 +54,8 @@ pub(super) struct PerLoss<S> {
     /// Runs of the flat vector that the Gram matrix is taken over.
     shared: Vec<Range<usize>>,
     tables: Vec<TableId>,
+    /// The activations that it is taken over, in place of parameters.
+    representation: Vec<StartColumns>,
     /// By loss: the tables that it alone reaches.
     owned_tables: Vec<Vec<TableId>>,
     /// By chunk of the flat gradient: its runs, and where they come from.
@@ -53,6 +64,8 @@ pub(super) struct PerLoss<S> {
     flat: Vec<Vec<S>>,
     /// By loss, then by table.
     sparse: Vec<Vec<SparseGradient<S>>>,
+    /// By loss, laid out like `flat`: its running gradient, where a weighting asks for it.
+    running: Option<Vec<Vec<S>>>,
     present: Vec<bool>,
     gram: Vec<f64>,
 }
@@ -80,6 +93,14 @@ impl<S> PerLoss<S> {
     pub(super) fn gram(&self) -> &[f64] {
         &self.gram
     }
+
+    pub(super) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(super) fn representation(&self) -> &[StartColumns] {
+        &self.representation
+    }
 }
 
 impl<S: Scalar> PerLoss<S> {
@@ -87,13 +108,19 @@ impl<S: Scalar> PerLoss<S> {
     fn new(graph: &Graph<S>, ownership: &Ownership, shared: Shared) -> (Self, Backward) {
         let layout = graph.layout();
         let gram = gram_parameters(graph, ownership, shared);
+        let representation = match shared {
+            Shared::Representation => start::representation(graph),
+            _ => Vec::new(),
+        };
         let left = left_parameters(graph, ownership, &gram);
         let starts = start::nodes(graph, |node, part| {
             let op = graph.nodes()[node.index()].op();
             part.params.iter().any(|&p| left.0.contains(&op.params()[p]))
                 || part.lookups.iter().any(|&l| left.1.contains(&op.lookups()[l].table))
         });
-        let schedules = schedules(graph, ownership, &gram, starts.as_deref().unwrap_or(&[]));
+        let kept = representation.iter().map(|columns| columns.node);
+        let nodes: Vec<NodeId> = starts.iter().flatten().copied().chain(kept).collect();
+        let schedules = schedules(graph, ownership, &gram, &nodes);
         let start = starts.as_ref().and_then(|nodes| start::columns(graph, nodes, &schedules));
         let losses: Vec<_> = graph.losses().iter().map(|loss| loss.1).collect();
         let roots = starts.filter(|_| start.is_some()).unwrap_or(losses);
@@ -108,6 +135,8 @@ impl<S: Scalar> PerLoss<S> {
             owned_tables: (0..n).map(|t| owned(graph, ownership, t).1).collect(),
             sources: sources(graph, ownership, &gram.0),
             tables: gram.1,
+            representation,
+            running: None,
             flat: vec![vec![S::zero(); layout.n_trainable()]; n],
             sparse: (0..n).map(|_| sparse()).collect(),
             present: vec![false; n],
@@ -116,16 +145,23 @@ impl<S: Scalar> PerLoss<S> {
         (per_loss, weighted)
     }
 
-    /// ⟨g_i, g_j⟩ over the shared parameters, in f64.
-    fn fill_gram(&mut self) {
+    /// ⟨g_i, g_j⟩ over the shared parameters or activations, in f64.
+    fn fill_gram(&mut self, shards: &[Shard<S>]) {
         let n = self.flat.len();
-        let (shared, tables, flat, sparse) = (&self.shared, &self.tables, &self.flat, &self.sparse);
+        let (shared, tables, sparse) = (&self.shared, &self.tables, &self.sparse);
+        let flat = self.running.as_ref().unwrap_or(&self.flat);
+        let (present, keeps) = (&self.present, !self.representation.is_empty());
         self.gram.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
             for (j, product) in row.iter_mut().enumerate().skip(i) {
                 let run = |run: &Range<usize>| dot(&flat[i][run.clone()], &flat[j][run.clone()]);
                 let dense: f64 = shared.iter().map(run).sum();
                 let table = |t: &TableId| sparse_dot(&sparse[i][t.index()], &sparse[j][t.index()]);
-                *product = dense + tables.iter().map(table).sum::<f64>();
+                let shard = |s: &Shard<S>| dot(&s.per_loss[i].kept, &s.per_loss[j].kept);
+                let kept = match keeps && present[i] && present[j] {
+                    true => shards.iter().map(shard).sum::<f64>(),
+                    false => 0.0,
+                };
+                *product = dense + tables.iter().map(table).sum::<f64>() + kept;
             }
         });
         for i in 0..n {
@@ -156,7 +192,8 @@ impl<S: Scalar> PerLoss<S> {
                 Source::Own(_) => out.fill(S::zero()),
                 Source::Combined => {
                     out.fill(S::zero());
-                    for (t, flat) in self.flat.iter().enumerate() {
+                    let gradients = self.running.as_ref().unwrap_or(&self.flat);
+                    for (t, flat) in gradients.iter().enumerate() {
                         kernel::axpy(out, S::of(weights.shared[t]), &flat[run.clone()]);
                     }
                 }
@@ -220,7 +257,87 @@ impl<S: Scalar> Step<S> {
                 }
             }
         });
-        per_loss.fill_gram();
+    }
+
+    /// Moves the running gradients on, if they are kept, and takes the Gram matrix.
+    pub(super) fn fill_gram(&mut self, decay: f64, n: usize) {
+        let Some(per_loss) = &mut self.per_loss else { return };
+        if let Some(running) = &mut per_loss.running {
+            let (shared, present, flat) = (&per_loss.shared, &per_loss.present, &per_loss.flat);
+            let losses = &self.scaled_losses;
+            let running = running.par_iter_mut().enumerate().filter(|&(t, _)| present[t]);
+            running.for_each(|(t, running)| {
+                let share = (1.0 - decay) / losses[t].max(LOSS_FLOOR);
+                for run in shared {
+                    let out = &mut running[run.clone()];
+                    out.iter_mut().for_each(|value| *value *= S::of(decay));
+                    kernel::axpy(out, S::of(share), &flat[t][run.clone()]);
+                }
+            });
+        }
+        per_loss.fill_gram(&self.shards[..n]);
+    }
+
+    /// Keeps a running average of each loss's gradient from now on: r_t ← δ·r_t + (1 − δ)·∇ ln L_t,
+    /// with δ by [`Weigh::decay`](super::Weigh::decay). The Gram matrix, and the weights that are given
+    /// for it, are then of the r_t.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] unless the step compares gradients of dense parameters.
+    pub fn keep_running(&mut self) -> Result<()> {
+        let layout = self.graph.layout();
+        match &mut self.per_loss {
+            Some(per_loss) if per_loss.tables.is_empty() && !per_loss.shared.is_empty() => {
+                let n = per_loss.flat.len();
+                per_loss.running = Some(vec![vec![S::zero(); layout.n_trainable()]; n]);
+                Ok(())
+            }
+            _ => Err(Error::Setting {
+                name: "shared",
+                value: "without dense parameters or with tables".to_owned(),
+                expected: "shared dense parameters alone, of which running gradients are kept",
+            }),
+        }
+    }
+
+    /// The running gradients, loss after loss: what a resumed run goes on from. `None` unless
+    /// [`Step::keep_running`].
+    pub fn running(&self) -> Option<Vec<S>> {
+        let per_loss = self.per_loss.as_ref()?;
+        let of_loss = |flat: &Vec<S>| {
+            per_loss.shared.iter().flat_map(|run| flat[run.clone()].to_vec()).collect::<Vec<S>>()
+        };
+        Some(per_loss.running.as_ref()?.iter().flat_map(of_loss).collect())
+    }
+
+    /// Takes up what [`Step::running`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if they are those of another model.
+    pub fn set_running(&mut self, values: &[S]) -> Result<()> {
+        let wrong = |found: usize, expected: &'static str| Error::Setting {
+            name: "running gradients",
+            value: format!("of {found} values"),
+            expected,
+        };
+        let per_loss = self.per_loss.as_mut();
+        let Some((shared, running)) = per_loss.and_then(|p| Some((&p.shared, p.running.as_mut()?)))
+        else {
+            return Err(wrong(values.len(), "none"));
+        };
+        let n: usize = shared.iter().map(|run| run.len()).sum();
+        if values.len() != n * running.len() {
+            return Err(wrong(values.len(), "as many as shared parameters times losses"));
+        }
+        let mut left = values;
+        for flat in running {
+            for run in shared {
+                let (values, rest) = left.split_at(run.len());
+                flat[run.clone()].copy_from_slice(values);
+                left = rest;
+            }
+        }
+        Ok(())
     }
 
     /// The tables that the weighted pass left out: own_t·g_t, or Σ shared_t·g_t.
@@ -259,6 +376,7 @@ fn gram_parameters<S: Scalar>(
     let tables = || all_tables(layout).filter(|&t| ownership.table(t).len() > 1).collect();
     match shared {
         Shared::Dense => (dense(), Vec::new()),
+        Shared::Representation => (Vec::new(), Vec::new()),
         Shared::All => (dense(), tables()),
         Shared::LastLayer => {
             let mut last = Vec::new();
@@ -315,18 +433,18 @@ fn owned<S: Scalar>(graph: &Graph<S>, ownership: &Ownership, t: usize) -> Parame
     (params.collect(), all_tables(layout).filter(|&table| ownership.table(table) == [t]).collect())
 }
 
-/// The pass of each loss: its own parameters, those of the Gram matrix, and the `starts`.
+/// The pass of each loss: its own parameters, those of the Gram matrix, and the values of `nodes`.
 fn schedules<S: Scalar>(
     graph: &Graph<S>,
     ownership: &Ownership,
     gram: &Parameters,
-    starts: &[NodeId],
+    nodes: &[NodeId],
 ) -> Vec<Backward> {
     let schedule = |(t, &(_, root)): (usize, &(String, NodeId))| {
         let own = owned(graph, ownership, t);
         let wanted = Wanted::none(graph).params(gram.0.iter().chain(&own.0));
         let wanted = wanted.tables(gram.1.iter().chain(&own.1));
-        let wanted = starts.iter().fold(wanted, |wanted, &node| wanted.node(node));
+        let wanted = nodes.iter().fold(wanted, |wanted, &node| wanted.node(node));
         Backward::new(graph, &[root], &wanted)
     };
     graph.losses().iter().enumerate().map(schedule).collect()

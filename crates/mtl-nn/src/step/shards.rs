@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Step;
 use super::start::StartColumns;
 use crate::workspace::{Pass, Statistics};
-use crate::{Backward, Batch, Graph, Mode, NodeId, Params, Plan, Scalar, Workspace};
+use crate::{Backward, Batch, Graph, Mode, NodeId, Op, Params, Plan, Scalar, Workspace};
 
 /// What outlives a shard's pass.
 #[derive(Debug)]
@@ -29,6 +29,9 @@ pub(super) struct Gradients<S> {
     pub(super) flat: Vec<S>,
     /// Those of the outputs of lookups, in the order of the schedule's.
     pub(super) lookups: Vec<Vec<S>>,
+    /// Those of the activations that a Gram matrix is taken over, run of columns after run; 0 where
+    /// the loss does not reach them, and in rows that the shard does not have.
+    pub(super) kept: Vec<S>,
 }
 
 impl<S: Scalar> Gradients<S> {
@@ -38,6 +41,7 @@ impl<S: Scalar> Gradients<S> {
         Self {
             flat: vec![S::zero(); graph.layout().n_trainable()],
             lookups: lookups.map(|n| vec![S::zero(); shard_rows * width(n)]).collect(),
+            kept: Vec::new(),
         }
     }
 }
@@ -79,7 +83,7 @@ impl<S: Scalar> Step<S> {
             rows: 0,
             main: gradients(&self.backward),
             per_loss: per_loss.map(gradients).collect(),
-            gathered: [statistics(&self.graph), statistics(&self.graph)],
+            gathered: [0, 1].map(|_| statistics(&self.graph, self.shard_rows)),
             losses: vec![0.0; self.losses.len()],
         }
     }
@@ -98,9 +102,9 @@ impl<S: Scalar> Step<S> {
         for phase in 0..n_phases {
             self.fork(params, batch, mode, n, std::iter::once((passes, phase)));
             if phase + 1 < n_forward {
-                add_statistics(&mut self.statistics[0], &self.shards[..n], 0);
+                add_statistics(&self.graph, &mut self.statistics[0], &self.shards[..n], 0);
             } else if phase + 1 < n_phases {
-                add_statistics(&mut self.statistics[1], &self.shards[..n], 1);
+                add_statistics(&self.graph, &mut self.statistics[1], &self.shards[..n], 1);
             }
         }
     }
@@ -183,6 +187,7 @@ impl<S: Scalar> Step<S> {
             mode,
             seeds: self.seeds_of(passes),
             loss: passes.loss(),
+            representation: self.per_loss.as_ref().map_or(&[], |p| p.representation()),
             statistics: &self.statistics,
             forward: (phase < n_forward).then_some(phase),
             backward_phase: (phase >= first_backward && n_backward > 0)
@@ -198,7 +203,7 @@ impl<S: Scalar> Step<S> {
             Passes::Weighted => {
                 let start = self.per_loss.as_ref().and_then(|per_loss| per_loss.start());
                 start.map_or(Seeds::Roots(&self.seeds), |start| {
-                    Seeds::Scaled(start, &self.loss_weights.shared, &self.total_weights)
+                    Seeds::Scaled(start, &self.pass_weights, &self.total_weights)
                 })
             }
             Passes::Forward | Passes::Both => Seeds::Roots(&self.seeds),
@@ -245,6 +250,7 @@ struct Context<'a, S> {
     mode: Mode,
     seeds: Seeds<'a, S>,
     loss: Option<usize>,
+    representation: &'a [StartColumns],
     statistics: &'a [Statistics; 2],
     forward: Option<usize>,
     backward_phase: Option<usize>,
@@ -316,17 +322,54 @@ impl<S: Scalar> Context<'_, S> {
             for (&node, buffer) in self.backward.lookups().iter().zip(&mut gradients.lookups) {
                 workspace.swap_gradient(node, buffer);
             }
+            if self.loss.is_some() {
+                self.keep(workspace, shard.rows, &mut gradients.kept);
+            }
         }
     }
 }
 
-/// Buffers for the sums of every barrier; empty for other nodes.
-pub(super) fn statistics<S: Scalar>(graph: &Graph<S>) -> Statistics {
-    graph.nodes().iter().map(|n| vec![0.0; n.op().n_statistics()]).collect()
+impl<S: Scalar> Context<'_, S> {
+    /// Keeps the gradients of the activations that the Gram matrix is taken over.
+    fn keep(&self, workspace: &Workspace<S>, rows: usize, kept: &mut Vec<S>) {
+        kept.clear();
+        for StartColumns { node, columns, .. } in self.representation {
+            let written = self.backward.written(*node);
+            let gradient = workspace.gradient(self.graph, *node);
+            for r in 0..rows {
+                match written.get(columns.start) {
+                    Some(true) => kept.extend_from_slice(&gradient.row(r)[columns.clone()]),
+                    _ => kept.extend(std::iter::repeat_n(S::zero(), columns.len())),
+                }
+            }
+        }
+    }
 }
 
-fn add_statistics<S>(total: &mut Statistics, shards: &[Shard<S>], direction: usize) {
+/// Buffers for the sums of every barrier, or for the values of `rows` rows; empty for other nodes.
+pub(super) fn statistics<S: Scalar>(graph: &Graph<S>, rows: usize) -> Statistics {
+    let buffer =
+        |op: &dyn Op<S>| vec![0.0; op.n_statistics() * if op.gathers_rows() { rows } else { 1 }];
+    graph.nodes().iter().map(|node| buffer(node.op())).collect()
+}
+
+/// The sums of all shards; of an op that gathers rows, those of all shards one after another.
+fn add_statistics<S: Scalar>(
+    graph: &Graph<S>,
+    total: &mut Statistics,
+    shards: &[Shard<S>],
+    direction: usize,
+) {
     for (node, total) in total.iter_mut().enumerate() {
+        let op = graph.nodes()[node].op();
+        if op.gathers_rows() {
+            total.clear();
+            for shard in shards {
+                let n = shard.rows * op.n_statistics();
+                total.extend_from_slice(&shard.gathered[direction][node][..n]);
+            }
+            continue;
+        }
         total.fill(0.0);
         for shard in shards {
             let sums = &shard.gathered[direction][node];

@@ -15,7 +15,7 @@ use crate::{Backward, Graph, NodeId, OpPart, Scalar};
 pub(super) struct StartColumns {
     pub(super) node: NodeId,
     pub(super) columns: Range<usize>,
-    /// The one loss that reaches them; `None` if no loss does.
+    /// The one loss that reaches them; `None` if no loss does, or several.
     pub(super) loss: Option<usize>,
 }
 
@@ -91,6 +91,47 @@ pub(super) fn columns<S: Scalar>(
         }
     }
     Some(start)
+}
+
+/// The columns that several losses reach and that are met first on the paths from them, but for
+/// nodes that another of these is computed from.
+pub(super) fn representation<S: Scalar>(graph: &Graph<S>) -> Vec<StartColumns> {
+    let reached = reached(graph);
+    let roots: Vec<NodeId> = graph.losses().iter().map(|loss| loss.1).collect();
+    let mut found: Vec<(NodeId, Range<usize>)> = Vec::new();
+    Reach::walk(graph, &roots, |node, part| {
+        let columns = &reached[node.index()][part.columns.clone()];
+        let is_shared = columns.contains(&Reached::Often);
+        if is_shared {
+            found.push((node, part.columns.clone()));
+        }
+        !is_shared
+    });
+    let is_beneath = |node: NodeId| {
+        let others: Vec<NodeId> =
+            found.iter().map(|(other, _)| *other).filter(|&other| other != node).collect();
+        let mut beneath = false;
+        Reach::walk(graph, &others, |visited, _| {
+            beneath |= visited == node;
+            true
+        });
+        beneath
+    };
+    let last = found.iter().filter(|(node, _)| !is_beneath(*node));
+    let mut last: Vec<_> = last.cloned().collect();
+    last.sort_by_key(|(node, columns)| (*node, columns.start));
+    let mut runs = Vec::new();
+    for (node, part) in last {
+        let mut end = part.start;
+        for run in reached[node.index()][part].chunk_by(PartialEq::eq) {
+            let columns = end..end + run.len();
+            end = columns.end;
+            if run[0] == Reached::Often {
+                runs.push(StartColumns { node, columns, loss: None });
+            }
+        }
+    }
+    runs
 }
 
 fn reached<S: Scalar>(graph: &Graph<S>) -> Vec<Vec<Reached>> {

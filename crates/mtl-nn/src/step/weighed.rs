@@ -1,5 +1,6 @@
 //! A step whose loss weights depend on the losses, or on the gradients of each.
 
+use super::per_loss::LOSS_FLOOR;
 use super::{Passes, Shared, Step, StepReport};
 use crate::{Batch, Error, Mode, Optimiser, Params, Result, Scalar};
 
@@ -27,6 +28,11 @@ pub struct LossWeights {
 
 /// Turns losses (and their gradients' Gram matrix) into weights.
 pub trait Weigh {
+    /// For a step that keeps running gradients ([`Step::keep_running`]): the δ of its next update.
+    fn decay(&self, _step: u64) -> f64 {
+        0.0
+    }
+
     /// Fills `out`, which has an entry for each loss.
     ///
     /// # Errors
@@ -78,8 +84,10 @@ impl<S: Scalar> Step<S> {
         let n = self.prepare(batch.rows);
         self.run_losses(params, batch, mode, n);
         self.collect_losses(n, step)?;
+        self.scale_losses(weights);
         self.reduce_per_loss(batch, n);
-        self.ask(weights, weighing, step)?;
+        self.fill_gram(weighing.decay(step), n);
+        self.ask(weighing, step)?;
         self.apply_weights(batch, weights);
         if !self.backward.is_empty() {
             self.run_shards(params, batch, mode, n, Passes::Weighted);
@@ -132,34 +140,45 @@ impl<S: Scalar> Step<S> {
         self.per_loss.as_ref().map(|per_loss| per_loss.gram())
     }
 
-    fn ask(&mut self, weights: &[f64], weighing: &mut dyn Weigh, step: u64) -> Result<()> {
+    /// The losses times the user's weights.
+    fn scale_losses(&mut self, weights: &[f64]) {
         let n = self.losses.len();
-        self.loss_weights.shared.resize(n, 0.0);
-        self.loss_weights.own.resize(n, 0.0);
         self.scaled_losses.resize(n, 0.0);
         self.present.resize(n, false);
         for t in 0..n {
             self.scaled_losses[t] = weights[t] * self.losses[t];
             self.present[t] = self.total_weights[t] > 0.0;
         }
+    }
+
+    fn ask(&mut self, weighing: &mut dyn Weigh, step: u64) -> Result<()> {
+        let n = self.losses.len();
+        self.loss_weights.shared.resize(n, 0.0);
+        self.loss_weights.own.resize(n, 0.0);
         let seen = Seen {
             step,
             losses: &self.scaled_losses,
             present: &self.present,
             gram: self.per_loss.as_ref().map(|per_loss| per_loss.gram()),
         };
-        weighing.weigh(&seen, &mut self.loss_weights).map_err(Error::Weighting)
+        weighing.weigh(&seen, &mut self.loss_weights).map_err(Error::Weighting)?;
+        // Weights of running gradients are weights of ∇ ln L_t.
+        let is_running = self.per_loss.as_ref().is_some_and(|per_loss| per_loss.is_running());
+        let divisor =
+            |t: usize| if is_running { self.scaled_losses[t].max(LOSS_FLOOR) } else { 1.0 };
+        self.pass_weights.clear();
+        let shared = self.loss_weights.shared.iter().enumerate();
+        self.pass_weights.extend(shared.map(|(t, weight)| weight / divisor(t)));
+        Ok(())
     }
 
     /// The weights become the seeds of the weighted pass.
     fn apply_weights(&mut self, batch: &Batch<S>, weights: &[f64]) {
-        let shared = std::mem::take(&mut self.loss_weights.shared);
         for (t, seed) in self.seeds.iter_mut().enumerate() {
             let total = self.total_weights[t];
-            let weight = weights[t] * shared[t];
+            let weight = weights[t] * self.pass_weights[t];
             *seed = if total > 0.0 { S::of(weight / total) } else { S::zero() };
         }
         debug_assert!(batch.rows > 0 || self.seeds.iter().all(|s| s.is_finite()));
-        self.loss_weights.shared = shared;
     }
 }

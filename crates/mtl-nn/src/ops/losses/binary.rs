@@ -67,7 +67,7 @@ impl Focal {
 
 /// ln(1 + e^z), without overflow.
 #[inline(always)]
-fn softplus<S: Scalar>(z: S) -> S {
+pub(in crate::ops) fn softplus<S: Scalar>(z: S) -> S {
     z.max(S::zero()) + (-z.abs()).exp().ln_1p()
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use crate::Scalar;
 
+pub(in crate::ops) use binary::softplus;
 pub use binary::{Bce, Focal, WeightedBce};
 pub use regression::{Huber, LogCosh, SquaredError};
 
