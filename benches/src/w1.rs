@@ -10,7 +10,10 @@ use std::sync::Arc;
 use mtl_arch::{ArchitectureConfig, Inputs, architecture};
 use mtl_loss::{WeightingConfig, base_rate_entropy};
 use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
-use mtl_nn::{Batch, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Step, Var};
+use mtl_nn::{
+    Batch, Graph, GraphBuilder, Init, NodeId, Optimiser, OptimiserConfig, Params, Predictor, Step,
+    Var,
+};
 use mtl_train::{SharedParameters, Weighting};
 
 use crate::{Zipf, uniform};
@@ -105,6 +108,39 @@ impl W1 {
         Ok(report.losses.iter().sum())
     }
 
+    /// The prediction of every task's logit, and a batch of rows. `sharing` is for batches of
+    /// [`W1::candidates`].
+    pub fn predictor(&self, sharing: bool) -> Predictor<f32> {
+        let targets =
+            self.step.graph().losses().iter().map(|loss| logit(self.step.graph(), loss.1));
+        let predictor = Predictor::of(Arc::clone(self.step.graph()), targets.collect());
+        if sharing { predictor.sharing() } else { predictor }
+    }
+
+    /// The values of its parameters.
+    pub const fn params(&self) -> &Params<f32> {
+        &self.params
+    }
+
+    /// `n` rows that differ in every feature.
+    pub fn rows(&self, n: usize) -> Batch<f32> {
+        let mut batch = self.batches[0].clone();
+        batch.rows = n;
+        batch.ids.iter_mut().for_each(|ids| ids.truncate(n));
+        batch.values.iter_mut().for_each(|values| values.truncate(n));
+        batch
+    }
+
+    /// `n` candidates of one user: every second feature, the user's id among them, is the user's.
+    pub fn candidates(&self, n: usize) -> Batch<f32> {
+        let mut batch = self.rows(n);
+        for ids in batch.ids.iter_mut().step_by(2) {
+            let user = ids[0];
+            ids.fill(user);
+        }
+        batch
+    }
+
     /// Trained numbers, tables included.
     pub fn n_parameters(&self) -> usize {
         self.params.layout().n_values()
@@ -112,7 +148,7 @@ impl W1 {
 }
 
 /// Ids of each column.
-fn cardinalities() -> Vec<usize> {
+pub fn cardinalities() -> Vec<usize> {
     let spaced = (0..28).map(|i| (10.0 * 100f64.powf(f64::from(i) / 27.0)).round() as usize);
     [27_000, 7_500].into_iter().chain(spaced).collect()
 }
@@ -143,6 +179,11 @@ fn input(b: &mut GraphBuilder<f32>) -> mtl_nn::Result<Var> {
         parts.push(Part::Lookup { slot, table, dim: DIM });
     }
     b.push("x", Embed::new(parts))
+}
+
+/// The logit that a loss reads: the first of its inputs.
+fn logit(graph: &Graph<f32>, loss: NodeId) -> Var {
+    graph.nodes()[loss.index()].op().inputs()[0]
 }
 
 fn batch(graph: &Graph<f32>, i: usize) -> Batch<f32> {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -30,6 +31,10 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Fits a calibration of a trained model's probabilities to a file's rows
     Calibrate(CalibrateArgs),
+    /// Searches for the product of powers that ranks a file's rows best, for `serve`
+    TuneFusion(TuneFusionArgs),
+    /// Answers scoring requests over HTTP with a trained model
+    Serve(ServeArgs),
     /// Shows a trained model: layers, parameters, how gates use experts
     Inspect(InspectArgs),
     /// Writes generated rows to a file
@@ -175,6 +180,75 @@ pub(crate) struct CalibrateArgs {
     /// No negative was left out of FILE, though some were of the training rows
     #[arg(long)]
     pub(crate) unsampled: bool,
+}
+
+/// By what a formula is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RankBy {
+    /// AUC within each group; AUC of all rows without groups
+    Gauc,
+    /// NDCG of the first `--k` rows of each group
+    Ndcg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TuneFusionArgs {
+    /// The model's folder; its `fusion.toml` is replaced
+    pub(crate) model: PathBuf,
+    /// The rows to rank, with labels
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// What each task counts, such as `click=1,buy=5`; below 0 for what is not wanted
+    #[arg(long, value_delimiter = ',', value_name = "TASK=WEIGHT")]
+    pub(crate) weights: Option<Vec<String>>,
+    /// By what a formula is judged
+    #[arg(long, value_enum, default_value_t = RankBy::Gauc)]
+    pub(crate) metric: RankBy,
+    /// How many first rows of a group `ndcg` looks at
+    #[arg(long, default_value = "10", value_name = "K")]
+    pub(crate) k: NonZeroUsize,
+    /// Formulas tried
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) steps: usize,
+    /// Another seed is another search
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// The model's folder
+    pub(crate) model: PathBuf,
+    /// The port; 0 lets the system choose
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// The address to listen on; 0.0.0.0 for all
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Ranks by a product of powers, such as `p_click=1,p_buy=0.5`, where a request names no formula
+    #[arg(long, value_delimiter = ',', value_name = "OUTPUT=POWER")]
+    pub(crate) product: Option<Vec<String>>,
+    /// Ranks by a weighted sum, likewise
+    #[arg(long, value_delimiter = ',', value_name = "OUTPUT=WEIGHT", allow_hyphen_values = true)]
+    pub(crate) sum: Option<Vec<String>>,
+    /// Looks at the folder every so many seconds and loads a model that has changed
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) watch: Option<f64>,
+    /// Threads that score; all cores by default
+    #[arg(long, value_name = "N")]
+    pub(crate) scoring_threads: Option<usize>,
+    /// Requests that may wait; more are answered 503
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) queue: usize,
+    /// How long a thread waits for requests to score together, in microseconds
+    #[arg(long, default_value_t = 0, value_name = "MICROSECONDS")]
+    pub(crate) batch_window: u64,
+    /// Bytes of a request; more are answered 413
+    #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
+    pub(crate) max_body: usize,
+    /// Seconds from the first byte of a request to its answer; later is answered 504
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    pub(crate) timeout: f64,
 }
 
 #[derive(Debug, clap::Args)]

@@ -56,6 +56,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),
         Command::Predict(predict) => commands::predict::run(predict, args.json),
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate, args.json),
+        Command::TuneFusion(tune) => commands::tune_fusion::run(tune, args.json),
+        Command::Serve(serve) => commands::serve::run(serve, args.json),
         Command::Inspect(inspect) => commands::inspect::run(inspect, args.json),
         Command::Generate(generate) => commands::generate::run(generate, args.json),
         Command::Sweep(sweep) => commands::sweep::run(sweep, args.json),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::kernel::vectorise;
 use crate::op::{Backprop, Forward};
 use crate::plan::{BackwardStep, Item, is_training};
+use crate::shared::{SharedSlots, Split};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
 
 /// All buffers of one shard: values, saved values and gradients of every node of a plan.
@@ -19,6 +20,10 @@ pub struct Workspace<S> {
     values: Vec<Vec<S>>,
     saved: Vec<Vec<S>>,
     gradients: Vec<Vec<S>>,
+    /// By node, the columns that hold one value in every row; empty where nothing is known.
+    shared: Vec<Vec<Range<usize>>>,
+    shared_slots: SharedSlots,
+    split: Split<S>,
 }
 
 /// The rows of a batch that a pass works on, and how.
@@ -55,6 +60,9 @@ impl<S: Scalar> Workspace<S> {
             values: vec![Vec::new(); n],
             saved: vec![Vec::new(); n],
             gradients: vec![Vec::new(); n],
+            shared: Vec::new(),
+            shared_slots: SharedSlots::default(),
+            split: Split::default(),
         };
         for id in plan.nodes() {
             let (i, node) = (id.index(), &graph.nodes()[id.index()]);
@@ -70,6 +78,18 @@ impl<S: Scalar> Workspace<S> {
     /// The most rows a pass may have.
     pub const fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Says which slots hold one value in every row of the passes to come.
+    pub(crate) fn share(&mut self, graph: &Graph<S>, plan: &Plan, slots: &SharedSlots) {
+        if self.shared_slots == *slots {
+            return;
+        }
+        self.shared.resize(graph.nodes().len(), Vec::new());
+        for id in plan.nodes() {
+            self.shared[id.index()] = graph.nodes()[id.index()].op().shared_columns(slots);
+        }
+        self.shared_slots.clone_from(slots);
     }
 
     /// The value of some columns after the last forward pass, rows × columns.
@@ -172,6 +192,8 @@ impl<S: Scalar> Workspace<S> {
                 batch: pass.batch,
                 mode: pass.mode,
                 statistics: if is_training(pass.mode) { of(statistics, i) } else { &[] },
+                shared: &self.shared,
+                split: &mut self.split,
             };
             match item {
                 Item::Run(_) => node.op().forward(&mut forward),

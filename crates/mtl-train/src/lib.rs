@@ -12,6 +12,7 @@ mod results;
 mod resume;
 mod seen;
 mod truth;
+mod tune;
 mod weighting;
 
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
@@ -25,4 +26,5 @@ pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, Spread};
 pub use resume::TrainingState;
 pub use truth::{TruthMetrics, TruthOf, measure_truth};
+pub use tune::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 pub use weighting::{LossConfig, SharedParameters, Weighting};

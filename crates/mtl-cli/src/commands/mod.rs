@@ -6,8 +6,10 @@ pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+pub(crate) mod serve;
 pub(crate) mod sweep;
 pub(crate) mod train;
+pub(crate) mod tune_fusion;
 
 use std::path::Path;
 

@@ -11,6 +11,11 @@ pub use element::{add, axpy, column_sums, dot, scale, sum, vectorise};
 pub use product::{Transpose, product};
 pub use random::{Draws, hash};
 
+/// Whether products on this processor fuse multiplication and addition.
+fn fuses() -> bool {
+    cfg!(target_arch = "aarch64") || instructions() != "baseline"
+}
+
 /// The widest instruction set that the element-wise loops use on this processor.
 pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]

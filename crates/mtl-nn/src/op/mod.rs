@@ -15,7 +15,9 @@ use std::ops::Range;
 pub(crate) use pass::Put;
 pub use pass::{Backprop, Forward, RowGradients, Sink};
 
-use crate::{Batch, Graph, IdSlot, ParamId, Params, Scalar, SparseGradient, TableId, ValueSlot};
+use crate::{
+    Batch, Graph, IdSlot, ParamId, Params, Scalar, SharedSlots, SparseGradient, TableId, ValueSlot,
+};
 
 /// A node of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,6 +143,13 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
     /// Slots of ids that the op reads itself, not through a table.
     fn id_slots(&self) -> &[IdSlot] {
         &[]
+    }
+
+    /// The output columns that hold one value in all rows if the slots of `shared` do, in order. A
+    /// dense layer over them computes their part once for all candidates of one user.
+    fn shared_columns(&self, shared: &SharedSlots) -> Vec<Range<usize>> {
+        let _ = shared;
+        Vec::new()
     }
 
     /// Values a row that the op keeps between its forward and its backward pass.

@@ -1,6 +1,9 @@
 //! What an op sees while it runs: its inputs and parameters, and the places of its results.
 
+use std::ops::Range;
+
 use super::{Mode, NodeId, Var};
+use crate::shared::Split;
 use crate::{Batch, IdSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot};
 
 /// What an op sees in its forward pass.
@@ -17,6 +20,8 @@ pub struct Forward<'a, S> {
     pub(crate) batch: &'a Batch<S>,
     pub(crate) mode: Mode,
     pub(crate) statistics: &'a [f64],
+    pub(crate) shared: &'a [Vec<Range<usize>>],
+    pub(crate) split: &'a mut Split<S>,
 }
 
 /// The value of `var` among the buffers of a pass.
@@ -60,6 +65,16 @@ impl<'a, S: Scalar> Forward<'a, S> {
     #[inline]
     pub fn input(&self, i: usize) -> Mat<'a, S> {
         value(self.before, self.widths, self.op_inputs[i], self.rows)
+    }
+
+    /// The columns of the `i`-th input that hold one value in every row, where that is known.
+    pub(crate) fn shared_input(&self, i: usize) -> Vec<Range<usize>> {
+        let var = self.op_inputs[i];
+        let Some(shared) = self.shared.get(var.node.index()) else { return Vec::new() };
+        let (start, end) = (var.start(), var.start() + var.n_cols());
+        let within = |range: &Range<usize>| range.start.max(start)..range.end.min(end);
+        let within = shared.iter().map(within).filter(|range| range.start < range.end);
+        within.map(|range| range.start - start..range.end - start).collect()
     }
 
     /// A parameter.

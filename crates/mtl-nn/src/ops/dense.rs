@@ -220,8 +220,12 @@ impl<S: Scalar> Op<S> for Dense {
             let (start, n_cols) = self.span(p.first, p.n_units);
             let weight = self.params[self.units[p.first].weight];
             let (x, w) = (pass.input(p.input), pass.param_bank(weight, n_cols));
+            let (shared, mut split) = (pass.shared_input(p.input), std::mem::take(pass.split));
             let (mut y, _) = pass.output();
-            product(y.columns(start, n_cols), false, x, w, Transpose::Neither);
+            if !split.product(y.columns(start, n_cols), x, w, &shared) {
+                product(y.columns(start, n_cols), false, x, w, Transpose::Neither);
+            }
+            *pass.split = split;
         }
         let (mode, first_row) = (pass.mode(), pass.first_row());
         for unit in &self.units {

@@ -1,7 +1,11 @@
 //! `Embed`: the input layer — embedding rows and plain values, concatenated.
 
+use std::ops::Range;
+
 use crate::op::{Lookup, RowGradients};
-use crate::{Backprop, Forward, IdSlot, Op, OpPart, Scalar, SparseGradient, TableId, ValueSlot};
+use crate::{
+    Backprop, Forward, IdSlot, Op, OpPart, Scalar, SharedSlots, SparseGradient, TableId, ValueSlot,
+};
 
 /// One part of the concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +104,25 @@ impl<S: Scalar> Op<S> for Embed {
 
     fn value_slots(&self) -> &[ValueSlot] {
         &self.value_slots
+    }
+
+    fn shared_columns(&self, shared: &SharedSlots) -> Vec<Range<usize>> {
+        let mut columns: Vec<Range<usize>> = Vec::new();
+        let mut start = 0;
+        for part in &self.parts {
+            let end = start + part.n_cols();
+            let is_shared = match *part {
+                Part::Lookup { slot, .. } => shared.ids(slot),
+                Part::Values { slot, .. } => shared.values(slot),
+            };
+            match columns.last_mut() {
+                Some(last) if is_shared && last.end == start => last.end = end,
+                _ if is_shared => columns.push(start..end),
+                _ => {}
+            }
+            start = end;
+        }
+        columns
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
