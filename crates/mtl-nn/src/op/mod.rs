@@ -15,7 +15,9 @@ use std::ops::Range;
 pub(crate) use pass::Put;
 pub use pass::{Backprop, Forward, RowGradients, Sink};
 
-use crate::{Batch, Graph, IdSlot, ParamId, Params, Scalar, SparseGradient, TableId, ValueSlot};
+use crate::{
+    Batch, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SparseGradient, TableId, ValueSlot,
+};
 
 /// A node of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,11 +71,20 @@ impl Var {
     }
 }
 
+/// Where the ids of a lookup are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// One id a row.
+    One(IdSlot),
+    /// A list of ids a row.
+    List(ListSlot),
+}
+
 /// A table read through a slot of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// Where the ids are.
-    pub slot: IdSlot,
+    pub ids: Ids,
     /// The table they index.
     pub table: TableId,
 }
@@ -130,6 +141,11 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
     /// Embedding tables that the op reads. An op with lookups has no inputs; instead of
     /// [`Op::backward`] it has [`Op::scatter`].
     fn lookups(&self) -> &[Lookup] {
+        &[]
+    }
+
+    /// Slots of lists that the op reads beside those of its lookups: for the lists' lengths.
+    fn list_slots(&self) -> &[ListSlot] {
         &[]
     }
 

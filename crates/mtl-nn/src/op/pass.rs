@@ -1,7 +1,9 @@
 //! What an op sees while it runs: its inputs and parameters, and the places of its results.
 
 use super::{Mode, NodeId, Var};
-use crate::{Batch, IdSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot};
+use crate::{
+    Batch, IdSlot, ListRows, ListSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot,
+};
 
 /// What an op sees in its forward pass.
 #[derive(Debug)]
@@ -86,6 +88,12 @@ impl<'a, S: Scalar> Forward<'a, S> {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.rows]
     }
 
+    /// The lists of a slot, for the rows of this pass.
+    #[inline]
+    pub fn lists(&self, slot: ListSlot) -> ListRows<'a> {
+        self.batch.list_column(slot).view(self.first_row, self.rows)
+    }
+
     /// The values of a slot of `n_cols` columns, for the rows of this pass.
     #[inline]
     pub fn values(&self, slot: ValueSlot, n_cols: usize) -> Mat<'a, S> {
@@ -106,6 +114,19 @@ impl<'a, S: Scalar> Forward<'a, S> {
         (
             MatMut::new(self.out, self.rows, n_out, n_out),
             MatMut::new(self.saved, self.rows, n_saved, n_saved),
+        )
+    }
+
+    /// As [`Forward::output`], but beside other borrows of the pass. Taken once.
+    ///
+    /// # Panics
+    /// The second time.
+    #[inline]
+    pub fn take_output(&mut self) -> (MatMut<'a, S>, MatMut<'a, S>) {
+        let (n_out, n_saved) = (self.out.len() / self.rows, self.saved.len() / self.rows);
+        (
+            MatMut::new(std::mem::take(&mut self.out), self.rows, n_out, n_out),
+            MatMut::new(std::mem::take(&mut self.saved), self.rows, n_saved, n_saved),
         )
     }
 }
@@ -220,6 +241,12 @@ impl<'a, S: Scalar> Backprop<'a, S> {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.rows]
     }
 
+    /// The lists of a slot, for the rows of this pass.
+    #[inline]
+    pub fn lists(&self, slot: ListSlot) -> ListRows<'a> {
+        self.batch.list_column(slot).view(self.first_row, self.rows)
+    }
+
     /// The values of a slot of `n_cols` columns, for the rows of this pass.
     #[inline]
     pub fn values(&self, slot: ValueSlot, n_cols: usize) -> Mat<'a, S> {
@@ -232,6 +259,16 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     pub fn saved(&mut self) -> MatMut<'_, S> {
         let n_saved = self.saved.len() / self.rows;
         MatMut::new(self.saved, self.rows, n_saved, n_saved)
+    }
+
+    /// What the op saved, as [`Backprop::saved`], but beside other borrows of the pass. Taken once.
+    ///
+    /// # Panics
+    /// The second time.
+    #[inline]
+    pub fn take_saved(&mut self) -> MatMut<'a, S> {
+        let n_saved = self.saved.len() / self.rows;
+        MatMut::new(std::mem::take(&mut self.saved), self.rows, n_saved, n_saved)
     }
 
     /// The sums over the whole batch that the op gathered on the way forward.
@@ -321,5 +358,10 @@ impl<'a, S: Scalar> RowGradients<'a, S> {
     /// The ids of a slot, for these rows.
     pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.gradient.rows()]
+    }
+
+    /// The lists of a slot, for these rows.
+    pub fn lists(&self, slot: ListSlot) -> ListRows<'a> {
+        self.batch.list_column(slot).view(self.first_row, self.gradient.rows())
     }
 }
