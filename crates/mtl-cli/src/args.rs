@@ -20,6 +20,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Writes a first configuration by looking at a data file
+    Init(InitArgs),
+    /// Looks at a configuration's data: rates, nesting, missing values, likely leaks
+    Check(CheckArgs),
     /// Trains every model on the same data and prints the results table
     Compare(CompareArgs),
     /// Trains one model and writes it as a folder
@@ -79,6 +83,24 @@ pub(crate) struct GenerateArgs {
     /// Of `correlated`: the tasks' correlation, −1 to 1
     #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
     pub(crate) correlation: f64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    /// The data file (CSV, CSV.gz or Parquet)
+    pub(crate) data: PathBuf,
+    /// The configuration to write; the data file's name with `.toml`, in this folder, by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The columns to predict, separated by commas; by default those of 0 and 1
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub(crate) labels: Option<Vec<String>>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration file
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -51,6 +51,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match &args.command {
+        Command::Init(init) => commands::init::run(init, args.json),
+        Command::Check(check) => commands::check::run(check, args.json),
         Command::Compare(compare) => commands::compare::run(compare, args.json),
         Command::Train(train) => commands::train::run(train, args.json),
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),

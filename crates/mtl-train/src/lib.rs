@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod calibrate;
 mod compare;
 mod config;
@@ -14,6 +15,7 @@ mod seen;
 mod truth;
 mod weighting;
 
+pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
 pub use compare::{Compared, Comparison, Contender, compare};
 pub use config::{RunConfig, TrainConfig};

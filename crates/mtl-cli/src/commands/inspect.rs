@@ -84,6 +84,8 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
 
 fn layers(model: &Model) -> Vec<Layer> {
     let graph = model.graph();
+    // A table that several layers read is counted where it is read first.
+    let mut seen = std::collections::BTreeSet::new();
     let layer = |node: &mtl_nn::Node<f32>| {
         let op = node.op();
         let inputs = op.inputs().iter().map(|var| {
@@ -100,9 +102,8 @@ fn layers(model: &Model) -> Vec<Layer> {
             let spec = graph.layout().param(*id);
             if spec.role == Role::State { 0 } else { spec.rows * spec.cols }
         };
-        let mut tables: Vec<_> = op.lookups().iter().map(|lookup| lookup.table).collect();
-        tables.sort();
-        tables.dedup();
+        let lookups = op.lookups().iter().map(|lookup| lookup.table);
+        let tables: Vec<_> = lookups.filter(|&table| seen.insert(table)).collect();
         let table_size = |id: &mtl_nn::TableId| {
             let spec = graph.layout().table(*id);
             spec.rows * spec.dim

@@ -9,5 +9,7 @@ mod determinism;
 mod failures;
 mod files;
 mod life;
+mod look;
+mod sequences;
 mod support;
 mod sweep;
