@@ -15,12 +15,16 @@ fn data() -> Result<Dataset, Failure> {
 }
 
 fn spec(name: &str, tasks: &[&str]) -> Result<ModelSpec, Failure> {
+    let names = tasks;
     let tasks = tasks.iter().map(|task| TaskConfig::binary(*task)).collect();
     let mut model = ModelConfig::new(name);
     model.architecture.expert_units = Some(vec![12, 6]);
     model.architecture.bottom_units = Some(vec![12, 6]);
     model.architecture.gate_units = Some(vec![5]);
     model.architecture.tower_units = Some(vec![6]);
+    model.domain = Some("position".to_owned());
+    let events = ["click", "action", "purchase"].into_iter().filter(|task| names.contains(task));
+    model.architecture.sequence = Some(events.map(str::to_owned).collect());
     Ok(ModelSpec::new(model, tasks, None)?)
 }
 

@@ -71,7 +71,9 @@ fn contender(model: &str, name: &str, preset: Preset) -> anyhow::Result<Contende
         let purchase = LabelConfig::One("purchase".to_owned());
         chain.labels.insert("conversion".to_owned(), purchase);
     }
+    let towers = chain.build()?.towers().into_iter().map(str::to_owned).collect();
     let architecture = ArchitectureConfig {
+        sequence: Some(towers),
         bottom_units: Some(vec![64, 32]),
         expert_units: Some(vec![32, 16]),
         gate_units: Some(vec![16]),

@@ -35,6 +35,34 @@ fn models_of_a_configuration_are_compared_over_seeds() {
 }
 
 #[test]
+fn the_rest_of_the_shelf_is_compared_with_a_weighting_and_says_what_it_needs() {
+    let home = Home::new();
+    let model = "[model]\ndomain = \"city\"\nsequence = [\"click\", \"buy\", \"rating\"]";
+    let config = CONFIG.replace("epochs = 8", "epochs = 1").replace("[model]", model);
+    home.write("run.toml", &config);
+    let models = "star,aitm,cross_stitch";
+    let json = home
+        .mtl(&format!("compare run.toml --models {models} --seeds 1 --weightings pareto --json"))
+        .json();
+    let found: Vec<_> = json["models"].as_array().unwrap().iter().collect();
+    assert_eq!(found.len(), 3);
+    for model in found {
+        assert!(model["test"]["auc"]["click"]["mean"].is_number(), "{model}");
+    }
+    for (from, to, name, expected) in [
+        ("domain = \"city\"", "", "star", "[model] `star` needs `domain`"),
+        ("\"city\"\ns", "\"cty\"\ns", "star", "[model] `domain` is `cty`"),
+        ("\"city\"\ns", "\"price\"\ns", "star", "[model] `domain` is the number `price`"),
+        ("\"buy\", ", "", "aitm", "`sequence` is [\"click\", \"rating\"], expected each of"),
+    ] {
+        assert!(config.contains(from), "{from}");
+        home.write("wrong.toml", &config.replacen(from, to, 1));
+        home.mtl(&format!("compare wrong.toml --models {name}")).fails(expected);
+    }
+    home.mtl("compare census --quick --models star").fails("[model] `star` needs `domain`");
+}
+
+#[test]
 fn the_census_is_compared_with_nothing_but_the_program() {
     let home = Home::new();
     let json = home.mtl("compare census --quick --models shared_bottom --out r --json").json();
