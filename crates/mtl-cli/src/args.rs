@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Multi-task ranking models: trained, compared, measured and applied.
 #[derive(Debug, Parser)]
-#[command(name = "mtl", version, about)]
+#[command(name = "mtl", version)]
 pub(crate) struct Args {
     /// Prints JSON in place of tables
     #[arg(long, global = true)]
@@ -122,9 +122,13 @@ pub(crate) struct CompareArgs {
     /// One seed and one epoch: to see that everything works
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Folder to write `results.json` to (and `results-funnel.json`, if two are compared)
+    /// Folder to write `results.json` (and `results-funnel.json`, if two are compared) and
+    /// `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,6 +141,9 @@ pub(crate) struct TrainArgs {
     /// Goes on from the training state in the folder, if there is one
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -211,7 +218,10 @@ pub(crate) struct SweepArgs {
     /// The two metrics, such as `auc_click,auc_buy`; AUC (RMSE) of the first two tasks by default
     #[arg(long, value_delimiter = ',', value_name = "X,Y")]
     pub(crate) metrics: Option<Vec<String>>,
-    /// Folder to write `sweep.json` and `sweep.svg` to
+    /// Folder to write `sweep.json`, `sweep.svg` and `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
 }

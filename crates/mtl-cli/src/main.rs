@@ -1,9 +1,11 @@
 //! The `mtl` command: multi-task ranking models, trained, compared, measured and applied.
 
+#[macro_use]
+mod render;
+
 mod args;
 mod commands;
 mod progress;
-mod render;
 mod sources;
 
 use std::process::ExitCode;
@@ -66,7 +68,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print!("{error}");
+            say!("{}", error.to_string().trim_end());
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

@@ -81,10 +81,22 @@ impl ModelTable {
         let (own, shared): (toml::Table, toml::Table) =
             table.into_iter().partition(|(key, value)| is_own(key, value));
         let table = Self { name, shared, embedding, first_order, own };
-        for name in std::iter::once("").chain(table.own.keys().map(String::as_str)) {
+        table.settings("").map_err(|error| table.mistyped_model().unwrap_or(error))?;
+        for name in table.own.keys() {
             table.settings(name)?;
         }
         Ok(table)
+    }
+
+    /// A table that is nearly named like an architecture was to hold settings of that one.
+    fn mistyped_model(&self) -> Option<Error> {
+        let tables = self.shared.iter().filter(|(_, value)| value.is_table());
+        let nearest = |(key, _): (&String, _)| {
+            let nearest = mtl_feature::nearest_names(key, &NAMES);
+            Some(format!("there is no model `{key}`; did you mean `{}`?", nearest.first()?))
+        };
+        let message = tables.filter_map(nearest).next()?;
+        Some(Error::config("model", message))
     }
 
     /// The name that the table gives.

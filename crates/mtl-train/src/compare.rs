@@ -2,10 +2,11 @@
 
 use mtl_data::Dataset;
 use mtl_model::{Model, ModelSpec};
+use serde::Serialize;
 
 use crate::{
-    Error, Evaluation, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate, fit,
-    measure_truth,
+    Error, Evaluation, Gate, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate,
+    fit, gates, measure_truth, summarise,
 };
 
 /// A model to compare, with its training.
@@ -32,6 +33,32 @@ pub struct Comparison {
     pub history: History,
     /// The metrics on the rows that are reported.
     pub evaluation: Evaluation,
+    /// How its gates use their experts on those rows.
+    pub gates: Vec<Gate>,
+    /// Its settings, as TOML.
+    pub configuration: String,
+}
+
+impl Contender {
+    /// The settings of model and training as TOML, without the seed.
+    fn configuration(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Tables<'c> {
+            #[serde(flatten)]
+            spec: &'c ModelSpec,
+            loss: Loss,
+            train: toml::Table,
+        }
+        #[derive(Serialize)]
+        struct Loss {
+            weighting: &'static str,
+        }
+        let wrong = |error: toml::ser::Error| Error::Data(format!("{}: {error}", self.name));
+        let mut train = toml::Table::try_from(&self.train).map_err(wrong)?;
+        train.remove("seed");
+        let loss = Loss { weighting: self.train.loss.name() };
+        toml::to_string(&Tables { spec: &self.spec, loss, train }).map_err(wrong)
+    }
 }
 
 /// What models are compared on.
@@ -87,6 +114,8 @@ pub fn compare(
                 seed,
                 parameters: model.n_parameters(),
                 history: fitted.history,
+                gates: gates(&model, rows)?,
+                configuration: contender.configuration()?,
                 evaluation,
             });
         }
@@ -100,5 +129,6 @@ pub fn compare(
             }
         }
     }
-    Ok(Results::new(name, reported, rows.n_rows(), names, &runs))
+    let parts = summarise(dataset);
+    Ok(Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts))
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mtl_eval::{ConfidenceLevel, Measured, Summary, paired_t};
+use mtl_eval::{CalibrationBin, ConfidenceLevel, Measured, Summary, paired_t};
 use serde::Serialize;
 
-use crate::{Comparison, Evaluation, TruthMetrics};
+use crate::{Comparison, Evaluation, Gate, History, NamedMetrics, Part, TruthMetrics};
 
 /// The model that others are measured against.
 const REFERENCE: &str = "single_task";
@@ -62,6 +62,38 @@ pub struct ModelResults {
     /// Tasks whose AUC lies significantly below 0.5, with the seed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What figures are drawn from, one a seed.
+    pub runs: Vec<RunResults>,
+    /// Its settings, as TOML.
+    pub configuration: String,
+}
+
+/// One seed's run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunResults {
+    /// The seed.
+    pub seed: u64,
+    /// How training went.
+    pub history: History,
+    /// The reliability diagram of each probability, in bins of equal mass.
+    pub reliability: ByTask<Vec<CalibrationBin>>,
+    /// How its gates use their experts.
+    pub gates: Vec<Gate>,
+}
+
+impl RunResults {
+    fn of(run: &Comparison) -> Self {
+        let bins = |named: &NamedMetrics| {
+            let bins = named.metrics.binary()?.reliability.as_result().ok()?.clone();
+            Some((named.task.clone(), bins))
+        };
+        Self {
+            seed: run.seed,
+            history: run.history.clone(),
+            reliability: run.evaluation.tasks.iter().filter_map(bins).collect(),
+            gates: run.gates.clone(),
+        }
+    }
 }
 
 /// A comparison's results, as `results.json` holds them.
@@ -75,6 +107,11 @@ pub struct Results {
     pub rows: usize,
     /// Tasks, events and conditional probabilities, in the order of the configuration.
     pub tasks: Vec<String>,
+    /// The version of these crates.
+    pub version: &'static str,
+    /// The data's parts, if they were summarised.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// One for each model.
     pub models: Vec<ModelResults>,
 }
@@ -129,7 +166,14 @@ impl Results {
         let of = |name: &str| runs.iter().filter(|run| run.model == name).collect::<Vec<_>>();
         let reference = of(REFERENCE);
         let models = names.iter().map(|name| summarise(&of(name), &reference, &tasks)).collect();
-        Self { data: data.to_owned(), reported, rows, tasks, models }
+        let (data, version) = (data.to_owned(), env!("CARGO_PKG_VERSION"));
+        Self { data, reported, rows, tasks, version, parts: Vec::new(), models }
+    }
+
+    /// With a summary of the data.
+    #[must_use]
+    pub fn with_parts(self, parts: Vec<Part>) -> Self {
+        Self { parts, ..self }
     }
 
     /// The tables to print, one row a model: AUC, GAUC and users by task, then what only some data
@@ -280,6 +324,8 @@ fn summarise(runs: &[&Comparison], reference: &[&Comparison], tasks: &[String]) 
         test,
         delta_auc: deltas(runs, reference, tasks),
         warnings: runs.iter().flat_map(warning).collect(),
+        runs: runs.iter().map(|run| RunResults::of(run)).collect(),
+        configuration: runs[0].configuration.clone(),
     }
 }
 

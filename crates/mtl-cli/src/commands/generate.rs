@@ -38,6 +38,6 @@ pub(crate) fn run(args: &GenerateArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return render::json(&json!({ "rows": args.rows, "out": out }));
     }
-    println!("wrote {} rows to {out}", args.rows);
+    say!("wrote {} rows to {out}", args.rows);
     Ok(())
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
-use mtl_feature::{FeatureTable, Targets};
+use mtl_feature::Targets;
 use mtl_model::Model;
 use mtl_nn::Role;
-use mtl_train::{EpochRecord, History};
+use mtl_train::{EpochRecord, Gate, History, gates};
 use serde::{Deserialize, Serialize};
 
 use crate::args::InspectArgs;
@@ -42,20 +42,6 @@ struct Group {
     path: String,
     shape: String,
     parameters: usize,
-}
-
-/// How a gate uses its experts; no utilisation without rows.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Gate {
-    path: String,
-    experts: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    utilisation: Option<Vec<f64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    top: Option<Vec<f64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    entropy: Option<f64>,
-    dead: Vec<String>,
 }
 
 pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
@@ -174,32 +160,16 @@ impl Noted {
     }
 }
 
-/// Each gate's use of its experts on some rows.
-pub(crate) fn gates(model: &Model, table: &FeatureTable) -> anyhow::Result<Vec<Gate>> {
-    let gate = |(info, used): (mtl_moe::GateInfo, Option<mtl_moe::GateUse>)| {
-        let dead = used.iter().flat_map(|used| &used.dead).map(|&k| info.experts[k].clone());
-        Gate {
-            path: info.path,
-            dead: dead.collect(),
-            experts: info.experts,
-            entropy: used.as_ref().and_then(|used| used.entropy),
-            top: used.as_ref().map(|used| used.top.clone()),
-            utilisation: used.map(|used| used.mean),
-        }
-    };
-    Ok(model.gate_uses(table)?.into_iter().map(gate).collect())
-}
-
 fn print(inspection: &Inspection) {
     let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    println!(
+    say!(
         "{} of {}: {} parameters; element-wise loops run in {}",
         inspection.model,
         inspection.tasks.join(", "),
         inspection.parameters,
         inspection.instructions
     );
-    println!("\nLayers");
+    say!("\nLayers");
     let row = |layer: &Layer| {
         let (columns, parameters) = (layer.columns.to_string(), layer.parameters.to_string());
         let inputs = match layer.inputs.len() {
@@ -210,7 +180,7 @@ fn print(inspection: &Inspection) {
     };
     let rows: Vec<_> = inspection.layers.iter().map(row).collect();
     render::table(&text(&["node", "op", "columns", "parameters", "reads"]), &rows);
-    println!("\nParameters");
+    say!("\nParameters");
     let row = |g: &Group| vec![g.path.clone(), g.shape.clone(), g.parameters.to_string()];
     let rows: Vec<_> = inspection.groups.iter().map(row).collect();
     render::table(&text(&["path", "shape", "parameters"]), &rows);
@@ -223,7 +193,7 @@ fn print_conflict(inspection: &Inspection) {
     let Some(epoch) = inspection.last_epoch.as_ref().filter(|e| !e.weights.is_empty()) else {
         return;
     };
-    println!("\nLosses in the last epoch: weight, norm of the gradient of shared parameters");
+    say!("\nLosses in the last epoch: weight, norm of the gradient of shared parameters");
     let norm = |name: &String| epoch.loss_gradient_norms.iter().find(|(n, _)| n == name);
     let row = |(name, weight): &(String, f64)| {
         let norm = norm(name).map(|(_, norm)| *norm);
@@ -233,7 +203,7 @@ fn print_conflict(inspection: &Inspection) {
     let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     render::table(&text(&["loss", "weight", "gradient norm"]), &rows);
     if !epoch.cosines.is_empty() {
-        println!("\nCosine between gradients of two losses (below 0 they conflict)");
+        say!("\nCosine between gradients of two losses (below 0 they conflict)");
         let row = |(a, b, cosine): &(String, String, f64)| {
             vec![a.clone(), b.clone(), format!("{cosine:+.3}")]
         };
@@ -247,7 +217,7 @@ fn print_gates(inspection: &Inspection) {
     if inspection.gates.is_empty() {
         return;
     }
-    println!("\nGates: mean weight of each expert (share of rows where it is the largest)");
+    say!("\nGates: mean weight of each expert (share of rows where it is the largest)");
     let mut rows = Vec::new();
     for gate in &inspection.gates {
         let (mean, top) = (gate.utilisation.iter().flatten(), gate.top.iter().flatten());

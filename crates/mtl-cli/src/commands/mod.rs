@@ -20,6 +20,16 @@ use mtl_train::RunConfig;
 /// The configuration that training copied into a model's folder.
 pub(crate) const CONFIG: &str = "config.toml";
 
+/// The page beside the results.
+pub(crate) const REPORT: &str = "report.html";
+
+/// Makes the folder of figures, if one is named: before hours of training, not after.
+pub(crate) fn prepare_figures(folder: Option<&Path>) -> anyhow::Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    let made = std::fs::create_dir_all(folder);
+    made.with_context(|| format!("{} cannot be made", folder.display()))
+}
+
 /// A model and how its files are read.
 pub(crate) fn open(folder: &Path) -> anyhow::Result<(Model, ReadOptions)> {
     let model = Model::load(folder)?;

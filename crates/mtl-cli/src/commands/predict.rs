@@ -22,6 +22,6 @@ pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return render::json(&json!({ "rows": rows, "columns": predictions.names(), "out": out }));
     }
-    println!("wrote {rows} rows of {} to {out}", predictions.names().join(", "));
+    say!("wrote {rows} rows of {} to {out}", predictions.names().join(", "));
     Ok(())
 }

@@ -9,5 +9,6 @@ mod determinism;
 mod failures;
 mod files;
 mod life;
+mod report;
 mod support;
 mod sweep;
