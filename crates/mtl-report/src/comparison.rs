@@ -13,10 +13,12 @@ const MACRO: &str = "macro";
 type Metric = (&'static str, &'static str, usize, Option<bool>);
 
 /// Those that decide, then the others.
-const MAIN: [Metric; 4] = [
+const MAIN: [Metric; 6] = [
     ("auc", "AUC", 4, Some(true)),
     ("gauc", "GAUC (AUC within groups)", 4, Some(true)),
     ("auc_entire", "AUC over the entire space, against the truth", 4, Some(true)),
+    ("auc_classes", "AUC of one class against the rest, mean", 4, Some(true)),
+    ("accuracy", "Accuracy, of classes", 4, Some(true)),
     ("rmse", "RMSE, in the label's unit", 4, Some(false)),
 ];
 const OTHER: [Metric; 6] = [

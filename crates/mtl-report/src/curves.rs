@@ -1,6 +1,6 @@
 //! Learning curves and gradients' conflict, from the histories of runs.
 
-use mtl_train::{EpochRecord, History};
+use mtl_train::{EpochRecord, History, Validated};
 
 use crate::html::{Cell, table};
 use crate::page::Section;
@@ -29,12 +29,17 @@ pub(crate) fn learning(runs: &[Run<'_>], measures: &[String]) -> Result<Section>
     for name in measures {
         let value = |epoch: &EpochRecord| {
             let found = epoch.validation.iter().find(|found| found.task == *name)?;
-            found.auc.or(found.rmse)
+            found.auc.or(found.rmse).or(found.log_loss)
         };
-        let is_auc = epochs(runs)
-            .flat_map(|epoch| &epoch.validation)
-            .any(|found| found.task == *name && found.auc.is_some());
-        let (metric, y) = if is_auc { ("AUC", "AUC") } else { ("RMSE", "RMSE (label's unit)") };
+        let has = |metric: fn(&Validated) -> Option<f64>| {
+            let mut found = epochs(runs).flat_map(|epoch| &epoch.validation);
+            found.any(|found| found.task == *name && metric(found).is_some())
+        };
+        let (metric, y) = match (has(|found| found.auc), has(|found| found.rmse)) {
+            (true, _) => ("AUC", "AUC"),
+            (_, true) => ("RMSE", "RMSE (label's unit)"),
+            _ => ("log loss", "log loss (nats)"),
+        };
         let title = format!("validation {metric} of {name}");
         figures.extend(drawn(title, y, runs, value)?);
     }

@@ -62,7 +62,10 @@ fn metrics(trained: &Trained) -> Section {
     let parts = [("Test rows", &trained.test), ("Validation rows", &trained.validation)];
     for (title, found) in parts {
         if let Some(found) = found {
-            section = section.html(&binary(title, found)).html(&regression(title, found));
+            section = section
+                .html(&binary(title, found))
+                .html(&classes(title, found))
+                .html(&regression(title, found));
             for warning in found.warnings() {
                 let text = escape(&warning);
                 section = section.html(&format!("<p class=\"warning\">{text}</p>\n"));
@@ -118,6 +121,22 @@ fn binary(title: &str, found: &Evaluation) -> String {
         "ECE",
     ]
     .map(str::to_owned);
+    if rows.is_empty() { String::new() } else { table(title, &header, &rows) }
+}
+
+fn classes(title: &str, found: &Evaluation) -> String {
+    let row = |named: &NamedMetrics| {
+        let report = named.metrics.multiclass()?;
+        Some(vec![
+            Cell::text(&named.task),
+            Cell::count(report.rows),
+            Cell::number(report.accuracy.value(), 4),
+            Cell::number(report.auc_macro.value(), 4),
+            Cell::number(report.log_loss.value(), 4),
+        ])
+    };
+    let rows: Vec<_> = found.tasks.iter().filter_map(row).collect();
+    let header = ["task", "rows", "accuracy", "AUC, mean", "log loss"].map(str::to_owned);
     if rows.is_empty() { String::new() } else { table(title, &header, &rows) }
 }
 

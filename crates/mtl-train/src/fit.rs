@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mtl_data::Shuffle;
+use mtl_eval::Measured;
 use mtl_feature::{FeatureTable, Feed};
 use mtl_model::{Model, TaskConfig, TaskLoss};
 use mtl_nn::{Batch, Optimiser, Params, Step};
@@ -48,7 +49,7 @@ pub struct Validated {
     pub task: String,
     /// AUC, of a probability.
     pub auc: Option<f64>,
-    /// Log loss, of a probability.
+    /// Log loss, of a probability or of several classes.
     pub log_loss: Option<f64>,
     /// RMSE, of a regression.
     pub rmse: Option<f64>,
@@ -57,10 +58,14 @@ pub struct Validated {
 impl Validated {
     fn of(named: &NamedMetrics) -> Self {
         let (binary, regression) = (named.metrics.binary(), named.metrics.regression());
+        let classes = named.metrics.multiclass();
         Self {
             task: named.task.clone(),
             auc: binary.and_then(|report| report.auc.value()),
-            log_loss: binary.and_then(|report| report.log_loss.value()),
+            log_loss: binary
+                .map(|report| &report.log_loss)
+                .or(classes.map(|report| &report.log_loss))
+                .and_then(Measured::value),
             rmse: regression.and_then(|report| report.rmse.value()),
         }
     }

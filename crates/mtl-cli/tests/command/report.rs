@@ -11,7 +11,11 @@ const NAME: &str = "<i>&\"b'</i>";
 
 fn config() -> String {
     let task = format!("name = '''{NAME}'''\nlabel = \"click\"");
-    CONFIG.replacen("epochs = 8", "epochs = 2", 1).replacen("[[task]]\nname = \"click\"", &format!("[[task]]\n{task}"), 1)
+    CONFIG.replacen("epochs = 8", "epochs = 2", 1).replacen(
+        "[[task]]\nname = \"click\"",
+        &format!("[[task]]\n{task}"),
+        1,
+    )
 }
 
 /// All numbers and all texts of a JSON value.
@@ -79,7 +83,9 @@ fn check(html: &str, json: &Value) -> usize {
     // Beside them there are only the words of the page, and names.
     let words = ["95", "0", "[95", "0;", "0."];
     let rest = plain(&rest);
-    for token in rest.split_whitespace().filter(|token| token.contains(|c: char| c.is_ascii_digit())) {
+    for token in
+        rest.split_whitespace().filter(|token| token.contains(|c: char| c.is_ascii_digit()))
+    {
         let token = token.trim_matches([',', ':', '(', ')']);
         let is_name = texts.iter().any(|text| text.contains(token));
         assert!(words.contains(&token) || is_name, "`{token}` is a number without its value");
@@ -137,7 +143,10 @@ fn every_number_of_a_comparison_is_in_its_results() {
     assert_eq!(figures.len(), html.matches("<svg").count(), "a file for each figure");
     for figure in figures {
         let svg = std::fs::read_to_string(figure.unwrap().path()).unwrap();
-        assert!(svg.starts_with("<svg") && !svg.contains("var(") && !svg.contains("#FE01"), "{svg}");
+        assert!(
+            svg.starts_with("<svg") && !svg.contains("var(") && !svg.contains("#FE01"),
+            "{svg}"
+        );
     }
 }
 
@@ -157,7 +166,8 @@ fn every_number_of_a_training_is_in_its_metrics() {
 fn every_number_of_a_sweep_is_in_its_json() {
     let home = Home::new();
     home.write("run.toml", &config().replace("monitor = \"loss\"\n", ""));
-    home.mtl("sweep run.toml --grid 1 --methods equal,gls --metrics auc_buy,rmse_rating --out s").ok();
+    home.mtl("sweep run.toml --grid 1 --methods equal,gls --metrics auc_buy,rmse_rating --out s")
+        .ok();
     let html = home.text("s/report.html");
     let looked_up = check(&html, &json(&home, "s/sweep.json"));
     assert!(looked_up > 15, "{looked_up}");
