@@ -227,8 +227,15 @@ fn print_gates(inspection: &Inspection) {
             let name = if k == 0 { gate.path.clone() } else { String::new() };
             let entropy = if k == 0 { render::number(gate.entropy, 3) } else { String::new() };
             let weight = format!("{mean:.3} ({:.1} %)", 100.0 * top);
-            rows.push(vec![name, expert.clone(), weight, entropy, dead.to_owned()]);
+            rows.push(vec![name, expert.clone(), bar(*mean), weight, entropy, dead.to_owned()]);
         }
     }
-    render::table(&text(&["gate", "expert", "weight", "entropy", ""]), &rows);
+    render::table(&text(&["gate", "expert", "", "weight", "entropy", ""]), &rows);
+}
+
+/// A share as a bar, so that rows of experts can be read as a picture.
+fn bar(share: f64) -> String {
+    const WIDTH: usize = 20;
+    let full = (share.clamp(0.0, 1.0) * WIDTH as f64).round() as usize;
+    "█".repeat(full) + &"·".repeat(WIDTH - full)
 }
