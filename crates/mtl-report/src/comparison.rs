@@ -194,7 +194,7 @@ fn deltas(results: &Results) -> Result<Section> {
         }
         header.push(task.to_owned());
         tasks.push(task);
-        let (title, x) = (format!("difference of {task}"), "Δ AUC".to_owned());
+        let (title, x) = (format!("Δ AUC of {task}"), "AUC minus that of single_task".to_owned());
         figures.push(IntervalPlot { title, x, intervals }.draw()?);
     }
     let row = |model: &ModelResults| {

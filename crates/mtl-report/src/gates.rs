@@ -77,18 +77,22 @@ fn short(paths: &[&str]) -> (String, Vec<String>) {
     let split: Vec<Vec<&str>> = paths.iter().map(|path| path.split('.').collect()).collect();
     let n = match &split[..] {
         [first, rest @ ..] if !rest.is_empty() => {
-            let same = |i: &usize| rest.iter().all(|other| other.get(*i) == first.get(*i));
+            let same = |i: &usize| {
+                let word = |path: &Vec<&str>| path.get(*i).copied().filter(|w| *w != "expert");
+                word(first).is_some() && rest.iter().all(|other| word(other) == word(first))
+            };
             (0..first.len().saturating_sub(1)).take_while(same).count()
         }
         _ => 0,
     };
-    let start = split.first().map_or(String::new(), |first| first[..n].join("."));
+    let common = split.first().map_or(&[][..], |first| &first[..n]);
+    let words = common.iter().copied().filter(|word| *word != "task");
+    let start = words.collect::<Vec<_>>().join(".");
     let name = |parts: &Vec<&str>| {
         let kept: Vec<&str> =
             parts[n..].iter().copied().filter(|p| !matches!(*p, "gate" | "task")).collect();
         if kept.is_empty() { parts.join(".") } else { kept.join(".") }
     };
-    let start = if start == "task" { String::new() } else { start };
     (start, split.iter().map(name).collect())
 }
 
@@ -103,6 +107,8 @@ mod tests {
         let (level, names) = short(&["level.0.task.a.gate", "level.0.shared.gate"]);
         assert_eq!((level.as_str(), names), ("level.0", vec!["a".to_owned(), "shared".to_owned()]));
         assert_eq!(short(&["gate"]).1, ["gate"]);
+        assert_eq!(short(&["expert.0", "expert.1"]).1, ["expert.0", "expert.1"]);
+        assert_eq!(short(&["level.1.task.a.gate", "level.1.task.b.gate"]).0, "level.1");
     }
 
     #[test]
