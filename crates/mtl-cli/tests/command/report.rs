@@ -162,7 +162,7 @@ fn every_number_of_a_training_is_in_its_metrics() {
 fn every_number_of_a_sweep_is_in_its_json() {
     let home = Home::new();
     home.write(FILE, &config().replace("monitor = \"loss\"\n", ""));
-    let options = "--grid 1 --methods equal,gls --metrics auc_buy,rmse_rating";
+    let options = "--grid 1 --methods equal,gls --metrics auc_click,rmse_rating";
     home.mtl(&format!("sweep {FILE} {options} --out s")).ok();
     let html = home.text("s/report.html");
     let looked_up = check(&html, &json(&home, "s/sweep.json"));
