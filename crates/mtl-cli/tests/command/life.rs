@@ -103,7 +103,9 @@ fn inspection_shows_layers_parameters_and_gates() {
         assert!((sum - 1.0).abs() < 1e-6, "{gate}");
     }
     let text = home.mtl("inspect m --data log.csv").ok();
-    for expected in ["mmoe of click, buy, rating", "embedding.city", "task.click.gate", "entropy", "█··"] {
+    for expected in
+        ["mmoe of click, buy, rating", "embedding.city", "task.click.gate", "entropy", "█··"]
+    {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
 }
