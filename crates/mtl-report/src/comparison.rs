@@ -4,7 +4,9 @@ use mtl_train::{ModelResults, Results, Spread};
 
 use crate::html::{Cell, count, escape, number, signed, table};
 use crate::page::{Chapter, Section};
-use crate::{Figure, Interval, IntervalPlot, Report, Result, curves, gates, shared};
+use crate::{
+    Figure, Interval, IntervalPlot, ReliabilityCurve, Report, Result, curves, gates, shared,
+};
 
 /// Name of a mean over tasks, in the results.
 const MACRO: &str = "macro";
@@ -219,11 +221,11 @@ fn deltas(results: &Results) -> Result<Section> {
 }
 
 /// The first seed's reliability by task and model.
-fn bins(results: &Results) -> Vec<(String, Vec<(String, usize, Vec<mtl_eval::CalibrationBin>)>)> {
+fn bins(results: &Results) -> Vec<(String, Vec<ReliabilityCurve>)> {
     let of = |task: &String| {
         let bins = |(i, model): (usize, &ModelResults)| {
-            let bins = model.runs.first()?.reliability.get(task)?;
-            Some((model.model.clone(), i, bins.clone()))
+            let bins = model.runs.first()?.reliability.get(task)?.clone();
+            Some(ReliabilityCurve { name: model.model.clone(), colour: i, bins })
         };
         let models: Vec<_> = results.models.iter().enumerate().filter_map(bins).collect();
         (!models.is_empty()).then(|| (task.clone(), models))

@@ -77,9 +77,10 @@ fn short(paths: &[&str]) -> (String, Vec<String>) {
     let split: Vec<Vec<&str>> = paths.iter().map(|path| path.split('.').collect()).collect();
     let n = match &split[..] {
         [first, rest @ ..] if !rest.is_empty() => {
+            // "expert" says what a number is: it stays with the number.
             let same = |i: &usize| {
-                let word = |path: &Vec<&str>| path.get(*i).copied().filter(|w| *w != "expert");
-                word(first).is_some() && rest.iter().all(|other| word(other) == word(first))
+                first.get(*i).is_some_and(|word| *word != "expert")
+                    && rest.iter().all(|other| other.get(*i) == first.get(*i))
             };
             (0..first.len().saturating_sub(1)).take_while(same).count()
         }

@@ -15,8 +15,8 @@ mod training;
 pub use comparison::compared;
 pub use error::{Error, Result};
 pub use figure::{
-    Figure, HeatMap, Interval, IntervalPlot, LinePlot, ParetoPlot, ParetoPoint, ReliabilityDiagram,
-    Series,
+    Figure, HeatMap, Interval, IntervalPlot, LinePlot, ParetoPlot, ParetoPoint, ReliabilityCurve,
+    ReliabilityDiagram, Series,
 };
 pub use page::Report;
 pub use sweep::swept;

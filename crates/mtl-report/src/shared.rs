@@ -1,11 +1,10 @@
 //! Sections that several reports have: the data, reliability, configurations.
 
-use mtl_eval::CalibrationBin;
 use mtl_train::Part;
 
 use crate::html::{Cell, table, verbatim};
 use crate::page::Section;
-use crate::{Figure, ReliabilityDiagram, Result};
+use crate::{Figure, ReliabilityCurve, ReliabilityDiagram, Result};
 
 /// Rows, and how often each label is there and is 1.
 pub(crate) fn data(parts: &[Part]) -> Section {
@@ -30,17 +29,16 @@ pub(crate) fn data(parts: &[Part]) -> Section {
         .html(&table("Rows and labels", &header, &rows))
 }
 
-/// A diagram for each task, of all models.
+/// A diagram for each task.
 pub(crate) fn reliability(
-    by_task: Vec<(String, Vec<(String, usize, Vec<CalibrationBin>)>)>,
+    by_task: Vec<(String, Vec<ReliabilityCurve>)>,
     rows: &str,
 ) -> Result<Section> {
     let section = Section::new("Calibration");
-    let diagram = |(task, models): (String, Vec<_>)| {
-        let title = format!("calibration of {task}");
-        ReliabilityDiagram { title, models }.draw()
+    let diagram = |(task, curves): (String, Vec<ReliabilityCurve>)| {
+        ReliabilityDiagram { title: format!("calibration of {task}"), curves }.draw()
     };
-    let drawn: Vec<_> = by_task.into_iter().map(diagram).collect::<Result<Vec<Figure>>>()?;
+    let drawn: Vec<Figure> = by_task.into_iter().map(diagram).collect::<Result<_>>()?;
     if drawn.is_empty() {
         return Ok(section);
     }

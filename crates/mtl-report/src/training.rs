@@ -5,7 +5,7 @@ use mtl_train::{Evaluation, NamedMetrics, Trained};
 
 use crate::html::{Cell, count, escape, number, table};
 use crate::page::{Chapter, Section};
-use crate::{Report, Result, curves, gates, shared};
+use crate::{ReliabilityCurve, Report, Result, curves, gates, shared};
 
 /// The report of one training.
 ///
@@ -156,12 +156,11 @@ fn regression(title: &str, found: &Evaluation) -> String {
 }
 
 /// Reliability by task, of one model.
-fn bins(
-    found: Option<&Evaluation>,
-) -> Vec<(String, Vec<(String, usize, Vec<mtl_eval::CalibrationBin>)>)> {
+fn bins(found: Option<&Evaluation>) -> Vec<(String, Vec<ReliabilityCurve>)> {
     let of = |named: &NamedMetrics| {
         let bins = named.metrics.binary()?.reliability.as_result().ok()?.clone();
-        Some((named.task.clone(), vec![("predicted".to_owned(), 0, bins)]))
+        let curve = ReliabilityCurve { name: "predicted".to_owned(), colour: 0, bins };
+        Some((named.task.clone(), vec![curve]))
     };
     found.into_iter().flat_map(|found| &found.tasks).filter_map(of).collect()
 }

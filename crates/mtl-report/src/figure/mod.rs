@@ -11,7 +11,7 @@ pub use heat::HeatMap;
 pub use intervals::{Interval, IntervalPlot};
 pub use lines::{LinePlot, Series};
 pub use pareto::{ParetoPlot, ParetoPoint};
-pub use reliability::ReliabilityDiagram;
+pub use reliability::{ReliabilityCurve, ReliabilityDiagram};
 
 use crate::html::escape;
 use crate::theme;

@@ -13,8 +13,19 @@ use crate::theme::Role;
 pub struct ReliabilityDiagram {
     /// What is shown.
     pub title: String,
-    /// The bins of each model, with its name and colour.
-    pub models: Vec<(String, usize, Vec<CalibrationBin>)>,
+    /// One for each model.
+    pub curves: Vec<ReliabilityCurve>,
+}
+
+/// The bins of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReliabilityCurve {
+    /// The model's name.
+    pub name: String,
+    /// Which colour.
+    pub colour: usize,
+    /// What [`mtl_eval::calibration_bins`] gives.
+    pub bins: Vec<CalibrationBin>,
 }
 
 impl ReliabilityDiagram {
@@ -23,7 +34,8 @@ impl ReliabilityDiagram {
     /// # Errors
     /// [`crate::Error::Draw`] if the plotting crate fails.
     pub fn draw(&self) -> Result<Figure> {
-        let names: Vec<_> = self.models.iter().map(|(name, i, _)| (name.clone(), *i)).collect();
+        let names: Vec<_> =
+            self.curves.iter().map(|curve| (curve.name.clone(), curve.colour)).collect();
         let plot_height = 340;
         let size = (WIDTH, plot_height + legend_height(&names));
         let svg = drawn(&self.title, size, |area| {
@@ -38,7 +50,7 @@ impl ReliabilityDiagram {
     }
 
     fn plot(&self, area: &Area<'_>) -> Result<(), String> {
-        let bins = self.models.iter().flat_map(|(_, _, bins)| bins);
+        let bins = self.curves.iter().flat_map(|curve| &curve.bins);
         let largest = bins.fold(0.0f64, |m, bin| m.max(bin.mean_prediction).max(bin.mean_label));
         let range = 0.0..(1.06 * largest).clamp(1e-6, 1.0);
         let mut chart = ChartBuilder::on(area)
@@ -66,9 +78,9 @@ impl ReliabilityDiagram {
         let ends = [(range.start, range.start), (range.end, range.end)];
         let ideal = DashedLineSeries::new(ends, 5, 4, Role::Muted.colour().stroke_width(1));
         chart.draw_series(ideal).map_err(said)?;
-        for (_, colour, bins) in &self.models {
-            let points = bins.iter().map(|bin| (bin.mean_prediction, bin.mean_label));
-            let style = stroke(*colour, 2);
+        for curve in &self.curves {
+            let points = curve.bins.iter().map(|bin| (bin.mean_prediction, bin.mean_label));
+            let style = stroke(curve.colour, 2);
             chart.draw_series(LineSeries::new(points.clone(), style)).map_err(said)?;
             let discs = points.map(|point| Circle::new(point, 3, style.filled()));
             chart.draw_series(discs).map_err(said)?;
