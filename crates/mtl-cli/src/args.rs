@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Calibrate(CalibrateArgs),
     /// Shows a trained model: layers, parameters, how gates use experts
     Inspect(InspectArgs),
+    /// Writes a trained model in a form that other programs read
+    Export(ExportArgs),
     /// Writes generated rows to a file
     Generate(GenerateArgs),
     /// Trains one model under many loss weightings and shows the Pareto front of two metrics
@@ -137,6 +139,9 @@ pub(crate) struct TrainArgs {
     /// Goes on from the training state in the folder, if there is one
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Starts from the weights of a .safetensors file with a tensor for each parameter, by its path
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub(crate) init: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -185,6 +190,27 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// The file to write (.csv or .parquet): a row for each row, in order
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// In what form a model is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Every parameter by its path
+    Safetensors,
+    /// The whole model: ids and raw numbers in, named probabilities out; with the vocabulary beside it
+    Onnx,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The model's folder
+    pub(crate) model: PathBuf,
+    /// The form
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }

@@ -57,6 +57,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Predict(predict) => commands::predict::run(predict, args.json),
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate, args.json),
         Command::Inspect(inspect) => commands::inspect::run(inspect, args.json),
+        Command::Export(export) => commands::export::run(export, args.json),
         Command::Generate(generate) => commands::generate::run(generate, args.json),
         Command::Sweep(sweep) => commands::sweep::run(sweep, args.json),
     }

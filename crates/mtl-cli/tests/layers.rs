@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a crate may depend on those before it.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "mtl-eval",
     "mtl-calibrate",
     "mtl-nn",
@@ -18,6 +18,7 @@ const LAYERS: [&str; 12] = [
     "mtl-arch",
     "mtl-data",
     "mtl-model",
+    "mtl-export",
     "mtl-train",
     "mtl-cli",
 ];

@@ -3,6 +3,7 @@
 pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod predict;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use mtl_data::Dataset;
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
+    let weights = args.init.as_deref().map(read).transpose()?;
     let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
     if config.calibration.needs_rows() && dataset.validation.is_empty() {
         let file = args.config.display();
@@ -50,6 +52,10 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
+    if let (Some(file), Some(weights)) = (&args.init, &weights) {
+        let read = mtl_export::read_safetensors(&mut model.params, weights);
+        read.with_context(|| file.display().to_string())?;
+    }
     let partial = Partial::beside(&args.out);
     let state = if args.resume { partial.find(&args.out, &model, &config)? } else { None };
     let mut watch = Watch { bar: Bar::new(&name), partial: &partial, failed: None };
@@ -101,6 +107,10 @@ fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::E
             anyhow::anyhow!("{error}; the weights before that step are lost: {unsaved}")
         }
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
 }
 
 fn measure(

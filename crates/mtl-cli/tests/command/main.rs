@@ -6,6 +6,7 @@ mod calibrate;
 mod compare;
 mod configurations;
 mod determinism;
+mod export;
 mod failures;
 mod files;
 mod life;

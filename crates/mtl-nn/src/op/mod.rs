@@ -9,6 +9,7 @@
 
 mod pass;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -109,7 +110,10 @@ pub struct OpPart {
 ///
 /// All values of a pass have the same number of rows, and rows do not meet, save in ops that
 /// declare [`Op::n_statistics`].
-pub trait Op<S: Scalar>: Debug + Send + Sync {
+///
+/// Ops are [`Any`], so that who writes a graph in another form can ask which op it has and read its
+/// settings.
+pub trait Op<S: Scalar>: Any + Debug + Send + Sync {
     /// The kind of op, such as `dense`, for printing and export.
     fn kind(&self) -> &'static str;
 

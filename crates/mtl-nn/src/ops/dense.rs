@@ -97,6 +97,20 @@ impl Dense {
         op
     }
 
+    /// The layers, in the order of their columns.
+    pub fn units(&self) -> impl Iterator<Item = Unit> {
+        self.products.iter().flat_map(|product| {
+            let units = &self.units[product.first..product.first + product.n_units];
+            units.iter().map(|unit| Unit {
+                input: self.inputs[product.input],
+                weight: self.params[unit.weight],
+                bias: unit.bias.map(|bias| self.params[bias]),
+                activation: unit.activation,
+                dropout: unit.dropout,
+            })
+        })
+    }
+
     /// Columns of the output that the units `first .. first + n` fill.
     fn span(&self, first: usize, n: usize) -> (usize, usize) {
         let (head, last) = (&self.units[first], &self.units[first + n - 1]);
