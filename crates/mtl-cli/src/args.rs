@@ -76,6 +76,9 @@ pub(crate) struct GenerateArgs {
     /// Of `funnel`: the share of that which no feature shows, 0 to 1
     #[arg(long, default_value_t = 0.0, value_name = "U")]
     pub(crate) unobserved: f64,
+    /// Of `funnel`: the share of impressions that are clicked
+    #[arg(long, default_value_t = 0.1, value_name = "P")]
+    pub(crate) click_rate: f64,
     /// Of `correlated`: the tasks' correlation, −1 to 1
     #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
     pub(crate) correlation: f64,
@@ -101,6 +104,9 @@ pub(crate) struct CompareArgs {
     /// The share of that which no feature of `funnel` shows, 0 to 1
     #[arg(long, default_value_t = 0.0, value_name = "U")]
     pub(crate) unobserved: f64,
+    /// The share of impressions of `funnel` that are clicked
+    #[arg(long, default_value_t = 0.1, value_name = "P")]
+    pub(crate) click_rate: f64,
     /// Correlation of the tasks of `correlated`, −1 to 1
     #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
     pub(crate) correlation: f64,
@@ -125,6 +131,10 @@ pub(crate) struct CompareArgs {
     /// Folder to write `results.json` to (and `results-funnel.json`, if two are compared)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Writes what every model says about each reported row, with labels and groups, as CSV files
+    /// into `predictions` in the folder of `--out`
+    #[arg(long, requires = "out")]
+    pub(crate) write_predictions: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,12 @@
 //! Several models over several seeds on the same rows.
 
+use std::collections::BTreeMap;
+
 use mtl_data::Dataset;
+use mtl_feature::FeatureTable;
 use mtl_model::{Model, ModelSpec};
 
+use crate::truth::evaluate_truth;
 use crate::{
     Error, Evaluation, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate, fit,
     measure_truth,
@@ -45,6 +49,19 @@ pub struct Compared<'d> {
     pub truths: &'d [TruthOf],
 }
 
+/// A trained model, and the rows that it is reported on.
+#[derive(Clone, Copy, Debug)]
+pub struct Trained<'r> {
+    /// The contender's name.
+    pub name: &'r str,
+    /// The seed.
+    pub seed: u64,
+    /// The model, with the weights of its best epoch.
+    pub model: &'r Model,
+    /// The rows.
+    pub rows: &'r FeatureTable,
+}
+
 /// Trains every contender with every seed and gathers the table of results. `observer` is called
 /// with the name and the seed before each run and gives what watches it.
 ///
@@ -57,8 +74,23 @@ pub fn compare(
     data: Compared<'_>,
     contenders: &[Contender],
     seeds: &[u64],
-    mut observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
+    observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
 ) -> Result<Results> {
+    compare_and(data, contenders, seeds, observer, |_| Ok(()))
+}
+
+/// As [`compare`], and shows each model to `keep` once it is trained: to write its predictions,
+/// say.
+///
+/// # Errors
+/// Those of [`compare`], and what `keep` returns.
+pub fn compare_and<E: From<Error>>(
+    data: Compared<'_>,
+    contenders: &[Contender],
+    seeds: &[u64],
+    mut observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
+    mut keep: impl FnMut(Trained<'_>) -> std::result::Result<(), E>,
+) -> std::result::Result<Results, E> {
     let Compared { name, dataset, truths } = data;
     let truth = dataset.truth.as_ref();
     let (rows, truth, reported) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
@@ -66,14 +98,17 @@ pub fn compare(
         (true, false) => (&dataset.validation, truth.map(|t| &t.validation), "validation"),
         (true, true) => {
             let expected = "expected `test` or `validation` files, or a `split`";
-            return Err(Error::Data(format!("[data] there are no rows to report on: {expected}")));
+            let problem = format!("[data] there are no rows to report on: {expected}");
+            return Err(Error::Data(problem).into());
         }
     };
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
+    let mut labels = BTreeMap::new();
     for contender in contenders {
         for &seed in seeds {
             let train = TrainConfig { seed, ..contender.train.clone() };
-            let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)?;
+            let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)
+                .map_err(Error::from)?;
             let mut watch = observer(&contender.name, seed);
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
@@ -81,7 +116,11 @@ pub fn compare(
             let mut evaluation = evaluate(&model, rows)?;
             if let Some(truth) = truth {
                 evaluation.truth = measure_truth(&model, rows, truth, truths)?;
+                if seed == seeds[0] {
+                    labels.extend(model.labels_of(rows).map_err(Error::from)?);
+                }
             }
+            keep(Trained { name: &contender.name, seed, model: &model, rows })?;
             runs.push(Comparison {
                 model: contender.name.clone(),
                 seed,
@@ -94,11 +133,15 @@ pub fn compare(
     // Contenders may be measured by different things (a chain's events beside plain tasks).
     let mut names: Vec<String> = Vec::new();
     for contender in contenders {
-        for measure in contender.spec.measures()? {
+        for measure in contender.spec.measures().map_err(Error::from)? {
             if !names.contains(&measure.name) {
                 names.push(measure.name);
             }
         }
     }
-    Ok(Results::new(name, reported, rows.n_rows(), names, &runs))
+    let results = Results::new(name, reported, rows.n_rows(), names, &runs);
+    Ok(match truth {
+        Some(truth) => results.with_truth(&evaluate_truth(&labels, rows, truth, truths)?),
+        None => results,
+    })
 }

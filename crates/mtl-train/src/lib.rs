@@ -15,7 +15,7 @@ mod truth;
 mod weighting;
 
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
-pub use compare::{Compared, Comparison, Contender, compare};
+pub use compare::{Compared, Comparison, Contender, Trained, compare, compare_and};
 pub use config::{RunConfig, TrainConfig};
 pub use error::{Error, Result};
 pub use evaluate::{CalibrationChange, Evaluation, TaskMetrics, evaluate};
@@ -24,5 +24,5 @@ pub use monitor::Monitor;
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, Spread};
 pub use resume::TrainingState;
-pub use truth::{TruthMetrics, TruthOf, measure_truth};
+pub use truth::{IfClicked, TruthMetrics, TruthOf, measure_truth};
 pub use weighting::{LossConfig, SharedParameters, Weighting};

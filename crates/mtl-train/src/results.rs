@@ -41,6 +41,12 @@ pub struct Delta {
 /// A metric by task, and `macro` for the mean over tasks.
 type ByTask<T> = BTreeMap<String, T>;
 
+/// Metrics by name, then by task.
+type ByMetric = BTreeMap<&'static str, ByTask<Spread>>;
+
+/// The name of the true probabilities in a table.
+const TRUTH: &str = "(truth)";
+
 /// One model's row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelResults {
@@ -55,7 +61,7 @@ pub struct ModelResults {
     /// The epoch whose weights were kept.
     pub best_epoch: Spread,
     /// Metrics on the reported rows.
-    pub test: BTreeMap<&'static str, ByTask<Spread>>,
+    pub test: ByMetric,
     /// Differences of AUC from Single-Task, if it took part with at least two seeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta_auc: Option<ByTask<Delta>>,
@@ -77,6 +83,10 @@ pub struct Results {
     pub tasks: Vec<String>,
     /// One for each model.
     pub models: Vec<ModelResults>,
+    /// The metrics of the true probabilities on the same rows, where the data has them: no model
+    /// can be expected to do better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<ByMetric>,
 }
 
 /// A cell of the printed table.
@@ -85,7 +95,7 @@ pub type Cell = String;
 type Metric = fn(&Evaluation, &str) -> Option<Measured>;
 
 /// The metrics of `results.json`; the first three make the printed table.
-const METRICS: [(&str, Metric); 12] = [
+const METRICS: [(&str, Metric); 13] = [
     ("auc", |e, task| match task {
         MACRO => Some(e.auc_macro.clone()),
         _ => Some(e.task(task)?.binary()?.auc.clone()),
@@ -104,6 +114,9 @@ const METRICS: [(&str, Metric); 12] = [
     ("pcoc", |e, task| Some(e.task(task)?.binary()?.pcoc.clone())),
     ("auc_entire", |e, task| truth(e, task)?.auc_entire.clone()),
     ("log_odds_rmse", |e, task| Some(Measured::Value(truth(e, task)?.log_odds_rmse))),
+    ("log_odds_rmse_if_clicked", |e, task| {
+        Some(Measured::Value(truth(e, task)?.log_odds_rmse_if_clicked?))
+    }),
     ("rmse", |e, task| Some(e.task(task)?.regression()?.rmse.clone())),
     ("mae", |e, task| Some(e.task(task)?.regression()?.mae.clone())),
     ("accuracy", |e, task| Some(e.task(task)?.multiclass()?.accuracy.clone())),
@@ -129,7 +142,12 @@ impl Results {
         let of = |name: &str| runs.iter().filter(|run| run.model == name).collect::<Vec<_>>();
         let reference = of(REFERENCE);
         let models = names.iter().map(|name| summarise(&of(name), &reference, &tasks)).collect();
-        Self { data: data.to_owned(), reported, rows, tasks, models }
+        Self { data: data.to_owned(), reported, rows, tasks, models, truth: None }
+    }
+
+    /// Adds the figures of the true probabilities.
+    pub(crate) fn with_truth(self, truth: &Evaluation) -> Self {
+        Self { truth: Some(summarise_metrics(&[truth], &self.tasks)), ..self }
     }
 
     /// The tables to print, one row a model: AUC, GAUC and users by task, then what only some data
@@ -138,8 +156,11 @@ impl Results {
     /// undefined for every model because the data has no groups are left out.
     pub fn tables(&self, max_columns: usize) -> Vec<(Vec<Cell>, Vec<Vec<Cell>>)> {
         // Calibration is of interest where probabilities are multiplied.
-        let chained: &[&str] =
-            if self.has_truth() { &["auc_entire", "log_odds_rmse", "pcoc"] } else { &[] };
+        let chained: &[&str] = if self.has_truth() {
+            &["auc_entire", "log_odds_rmse", "log_odds_rmse_if_clicked", "pcoc"]
+        } else {
+            &[]
+        };
         let ranked = ["auc", "gauc", "val_users"].iter();
         let mut blocks: Vec<Vec<(&str, &str)>> = vec![Vec::new()];
         for &metric in ranked.chain(chained).chain(&["rmse", "mae", "accuracy", "auc_classes"]) {
@@ -186,14 +207,19 @@ impl Results {
         let row = |model: &ModelResults| {
             let mut row = vec![model.model.clone()];
             row.extend(with_size.then(|| thousands(model.parameters)));
-            row.extend(columns.iter().map(|&(metric, task)| {
-                let spread = model.test.get(metric).and_then(|by_task| by_task.get(task));
-                spread.map_or_else(|| "–".to_owned(), |s| s.text(digits(metric)))
-            }));
+            row.extend(cells(&model.test, columns));
             row.extend(with_time.then(|| model.train_seconds.text(1)));
             row
         };
-        (header, self.models.iter().map(row).collect())
+        let mut rows: Vec<_> = self.models.iter().map(row).collect();
+        if let Some(truth) = &self.truth {
+            let mut row = vec![TRUTH.to_owned()];
+            row.extend(with_size.then(nothing));
+            row.extend(cells(truth, columns));
+            row.extend(with_time.then(nothing));
+            rows.push(row);
+        }
+        (header, rows)
     }
 
     fn has_truth(&self) -> bool {
@@ -220,6 +246,18 @@ impl Results {
     }
 }
 
+fn cells(metrics: &ByMetric, columns: &[(&str, &str)]) -> impl Iterator<Item = Cell> {
+    columns.iter().map(|&(metric, task)| {
+        let spread = metrics.get(metric).and_then(|by_task| by_task.get(task));
+        spread.map_or_else(nothing, |s| s.text(digits(metric)))
+    })
+}
+
+/// What stands in a cell without a value.
+fn nothing() -> Cell {
+    "–".to_owned()
+}
+
 impl Spread {
     fn of(values: &[Measured]) -> Self {
         match Summary::of_measured(values) {
@@ -236,7 +274,7 @@ impl Spread {
         match (self.mean, self.sd) {
             (Some(mean), Some(sd)) if digits > 0 => format!("{mean:.digits$} ± {sd:.digits$}"),
             (Some(mean), _) => format!("{mean:.digits$}"),
-            (None, _) => "–".to_owned(),
+            (None, _) => nothing(),
         }
     }
 }
@@ -249,21 +287,7 @@ fn summarise(runs: &[&Comparison], reference: &[&Comparison], tasks: &[String]) 
     let spread = |value: &dyn Fn(&Comparison) -> Measured| {
         Spread::of(&runs.iter().map(|run| value(run)).collect::<Vec<_>>())
     };
-    let mut test = BTreeMap::new();
-    for (name, metric) in METRICS {
-        let mut by_task = ByTask::new();
-        for task in tasks.iter().map(String::as_str).chain([MACRO]) {
-            let values: Vec<_> =
-                runs.iter().filter_map(|run| metric(&run.evaluation, task)).collect();
-            if values.len() == runs.len() {
-                by_task.insert(task.to_owned(), Spread::of(&values));
-            }
-        }
-        // A macro of no task at all is no metric.
-        if by_task.keys().any(|task| task != MACRO) {
-            test.insert(name, by_task);
-        }
-    }
+    let evaluations: Vec<_> = runs.iter().map(|run| &run.evaluation).collect();
     let warning = |run: &&Comparison| {
         let seed = run.seed;
         run.evaluation.warnings().into_iter().map(move |w| format!("seed {seed}: {w}"))
@@ -277,10 +301,28 @@ fn summarise(runs: &[&Comparison], reference: &[&Comparison], tasks: &[String]) 
             let last = run.history.epochs.len();
             Measured::Value(run.history.best_epoch.unwrap_or(last) as f64)
         }),
-        test,
+        test: summarise_metrics(&evaluations, tasks),
         delta_auc: deltas(runs, reference, tasks),
         warnings: runs.iter().flat_map(warning).collect(),
     }
+}
+
+fn summarise_metrics(evaluations: &[&Evaluation], tasks: &[String]) -> ByMetric {
+    let mut metrics = ByMetric::new();
+    for (name, metric) in METRICS {
+        let mut by_task = ByTask::new();
+        for task in tasks.iter().map(String::as_str).chain([MACRO]) {
+            let values: Vec<_> = evaluations.iter().filter_map(|e| metric(e, task)).collect();
+            if values.len() == evaluations.len() {
+                by_task.insert(task.to_owned(), Spread::of(&values));
+            }
+        }
+        // A macro of no task at all is no metric.
+        if by_task.keys().any(|task| task != MACRO) {
+            metrics.insert(name, by_task);
+        }
+    }
+    metrics
 }
 
 fn deltas(

@@ -4,8 +4,8 @@ use mtl_data::{Dataset, funnel};
 use mtl_esm::{ChainConfig, LabelConfig, Nesting, Preset};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{
-    Compared, Contender, EpochRecord, Observer, Silent, TrainConfig, TrainingState, TruthOf,
-    compare, evaluate, fit,
+    Compared, Contender, EpochRecord, IfClicked, Observer, Silent, TrainConfig, TrainingState,
+    TruthOf, compare, evaluate, fit,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -184,11 +184,22 @@ fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Fa
         contender("single_task", spec("single_task", &["click", "purchase"])?),
         contender("esmm", esmm(None, "click")?),
     ];
-    let truths = [TruthOf {
-        output: "pCVR",
-        label: Some("purchase_if_clicked"),
-        probability: "p_purchase_if_clicked",
-    }];
+    let truths = [
+        TruthOf { output: "pCTR", probability: &["p_click"], if_clicked: None },
+        TruthOf {
+            output: "pCTCVR",
+            probability: &["p_click", "p_purchase_given_click"],
+            if_clicked: None,
+        },
+        TruthOf {
+            output: "pCVR",
+            probability: &["p_purchase_given_click"],
+            if_clicked: Some(IfClicked {
+                probability: "p_purchase_if_clicked",
+                label: "purchase_if_clicked",
+            }),
+        },
+    ];
     let compared = Compared { name: "funnel", dataset: &data, truths: &truths };
     let results = compare(compared, &contenders, &[1, 2], |_, _| Box::new(Silent))?;
     assert_eq!(results.tasks, ["click", "purchase", "pCTR", "pCTCVR", "pCVR"]);
@@ -197,6 +208,17 @@ fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Fa
     let spread = &esmm.test["log_odds_rmse"]["pCVR"];
     assert!(spread.mean.is_some_and(|m| m > 0.0 && m < 5.0) && spread.sd.is_some(), "{spread:?}");
     assert!(esmm.test["auc_entire"]["pCVR"].mean.is_some());
+    assert!(esmm.test["log_odds_rmse_if_clicked"]["pCVR"].mean.is_some());
+    assert!(!esmm.test["log_odds_rmse_if_clicked"].contains_key("pCTR"));
     assert!(results.models[0].test["gauc"].contains_key("macro"));
+
+    // The truth's own row: no error, calibrated but for the sample, better than any model.
+    let truth = results.truth.as_ref().ok_or("the funnel knows its truth")?;
+    let of = |metric: &str, task: &str| truth[metric][task].mean.unwrap_or(f64::NAN);
+    assert_eq!(of("log_odds_rmse", "pCVR"), 0.0);
+    assert!((of("pcoc", "pCTR") - 1.0).abs() < 0.2, "{}", of("pcoc", "pCTR"));
+    assert!(of("auc", "pCTR") > esmm.test["auc"]["pCTR"].mean.unwrap_or(1.0));
+    let (_, rows) = &results.tables(100)[0];
+    assert_eq!(rows[2][0], "(truth)");
     Ok(())
 }

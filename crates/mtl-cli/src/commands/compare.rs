@@ -4,9 +4,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use mtl_arch::NAMES;
-use mtl_train::{Compared, Contender, LossConfig, Observer, Results, TrainConfig, compare};
+use mtl_train::{
+    Compared, Contender, LossConfig, Observer, Results, TrainConfig, Trained, compare_and,
+};
 
 use crate::args::CompareArgs;
+use crate::commands::predictions;
 use crate::progress::Bar;
 use crate::sources::{self, Source};
 use crate::{commands, render};
@@ -77,10 +80,14 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;
     let data = Compared { name, dataset: &dataset, truths: &truths };
-    Ok(compare(data, &contenders, &seeds, |name, _| {
+    let watch = |name: &str, _| {
         run += 1;
         Box::new(Bar::new(format!("{run}/{n_runs} {name}"))) as Box<dyn Observer>
-    })?)
+    };
+    compare_and(data, &contenders, &seeds, watch, |trained: Trained<'_>| match &args.out {
+        Some(folder) if args.write_predictions => predictions::write(folder, name, trained),
+        _ => Ok(()),
+    })
 }
 
 fn check_models(args: &CompareArgs) -> anyhow::Result<()> {

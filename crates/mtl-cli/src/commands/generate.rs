@@ -19,6 +19,7 @@ pub(crate) fn run(args: &GenerateArgs, json: bool) -> anyhow::Result<()> {
                 seed: args.seed,
                 selection_strength: args.selection,
                 unobserved_share: args.unobserved,
+                click_rate: args.click_rate,
                 ..funnel::Config::default()
             };
             funnel::write(&config, &args.out, progress)?;

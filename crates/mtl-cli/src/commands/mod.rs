@@ -6,6 +6,7 @@ pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+pub(crate) mod predictions;
 pub(crate) mod sweep;
 pub(crate) mod train;
 
