@@ -14,7 +14,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be written, [`Error::Format`] for another extension,
-/// [`Error::Feature`] for columns of different lengths or of one name.
+/// [`Error::File`] for columns of different lengths or of one name.
 pub fn write_columns(path: impl AsRef<Path>, columns: Vec<(String, RawColumn)>) -> Result<()> {
     let path = path.as_ref();
     let rows = columns.first().map_or(0, |(_, column)| column.len());
