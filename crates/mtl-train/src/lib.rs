@@ -6,6 +6,7 @@ mod config;
 mod error;
 mod evaluate;
 mod fit;
+mod initial_losses;
 mod monitor;
 mod observer;
 mod results;

@@ -4,8 +4,10 @@
 //! each shard has a gradient buffer of its own, and the buffers are added in shard order. So the
 //! trained model is the same, bit for bit, for any number of threads.
 
+mod division;
 mod per_loss;
 mod reduce;
+mod running;
 mod shards;
 mod start;
 mod weighed;
@@ -21,7 +23,7 @@ use crate::{
 use per_loss::PerLoss;
 use shards::{Passes, Shard, statistics};
 
-pub use per_loss::Shared;
+pub use division::Shared;
 pub use weighed::{LossWeights, Seen, Weigh};
 
 /// Rows of a shard: activations of a shard stay in a second-level cache, and a batch of 1,024

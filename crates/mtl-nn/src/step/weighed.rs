@@ -1,6 +1,6 @@
 //! A step whose loss weights depend on the losses, or on the gradients of each.
 
-use super::per_loss::LOSS_FLOOR;
+use super::running::LOSS_FLOOR;
 use super::{Passes, Shared, Step, StepReport};
 use crate::{Batch, Error, Mode, Optimiser, Params, Result, Scalar};
 
