@@ -12,6 +12,7 @@ mod mat;
 mod op;
 pub mod ops;
 mod optimiser;
+mod packed;
 mod params;
 mod plan;
 mod predict;

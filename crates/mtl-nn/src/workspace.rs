@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::kernel::vectorise;
+use crate::kernel::{Products, Scratch, vectorise};
 use crate::op::{Backprop, Forward};
+use crate::packed::PackedWeights;
 use crate::plan::{BackwardStep, Item, is_training};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
 
@@ -19,6 +20,7 @@ pub struct Workspace<S> {
     values: Vec<Vec<S>>,
     saved: Vec<Vec<S>>,
     gradients: Vec<Vec<S>>,
+    scratch: Scratch,
 }
 
 /// The rows of a batch that a pass works on, and how.
@@ -55,6 +57,7 @@ impl<S: Scalar> Workspace<S> {
             values: vec![Vec::new(); n],
             saved: vec![Vec::new(); n],
             gradients: vec![Vec::new(); n],
+            scratch: Scratch::default(),
         };
         for id in plan.nodes() {
             let (i, node) = (id.index(), &graph.nodes()[id.index()]);
@@ -97,7 +100,7 @@ impl<S: Scalar> Workspace<S> {
         pass: Pass<'_, S>,
     ) {
         assert_eq!(plan.phases().len(), 1, "a plan with barriers runs through `Step`");
-        self.forward_phase(graph, &plan.phases()[0], params, pass, &[], &mut []);
+        self.forward_phase(graph, &plan.phases()[0], params, None, pass, &[], &mut []);
     }
 
     /// Runs a whole backward schedule that has no barriers, after [`Workspace::forward`]. `seeds`
@@ -117,7 +120,7 @@ impl<S: Scalar> Workspace<S> {
     ) {
         assert_eq!(backward.phases().len(), 1, "a schedule with barriers runs through `Step`");
         self.seed(backward, seeds);
-        self.backward_phase(graph, backward, 0, params, pass, flat, (&[], &[]), &mut []);
+        self.backward_phase(graph, backward, 0, params, None, pass, flat, (&[], &[]), &mut []);
     }
 
     /// Sets the gradients of the roots.
@@ -146,6 +149,7 @@ impl<S: Scalar> Workspace<S> {
         graph: &Graph<S>,
         phase: &[Item],
         params: &Params<S>,
+        packed: Option<&PackedWeights>,
         pass: Pass<'_, S>,
         statistics: &[Vec<f64>],
         gathered: &mut [Vec<f64>],
@@ -169,6 +173,7 @@ impl<S: Scalar> Workspace<S> {
                 out: &mut rest[0][..pass.rows * node.n_cols()],
                 saved: &mut self.saved[i][..pass.rows * node.op().n_saved()],
                 params,
+                products: products(packed, i, &mut self.scratch),
                 batch: pass.batch,
                 mode: pass.mode,
                 statistics: if is_training(pass.mode) { of(statistics, i) } else { &[] },
@@ -187,6 +192,7 @@ impl<S: Scalar> Workspace<S> {
         backward: &Backward,
         phase: usize,
         params: &Params<S>,
+        packed: Option<&PackedWeights>,
         pass: Pass<'_, S>,
         flat: &mut [S],
         (forward_statistics, statistics): (&[Vec<f64>], &[Vec<f64>]),
@@ -221,6 +227,7 @@ impl<S: Scalar> Workspace<S> {
                 before,
                 gradient: &mut rest[0][..pass.rows * graph.nodes()[i].n_cols()],
                 params,
+                products: products(packed, i, &mut self.scratch),
                 param_gradients: flat,
                 input_sinks: &step.inputs,
                 param_sinks: &step.params,
@@ -274,6 +281,18 @@ impl<S: Scalar> Workspace<S> {
                 gradient[r * width + columns.start..r * width + columns.end].fill(S::zero());
             }
         }
+    }
+}
+
+/// The products of a node's op.
+fn products<'a>(
+    packed: Option<&'a PackedWeights>,
+    node: usize,
+    scratch: &'a mut Scratch,
+) -> Products<'a> {
+    match packed {
+        Some(packed) => packed.products(node, scratch),
+        None => Products::plain(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mtl_data::Shuffle;
 use mtl_feature::{FeatureTable, Feed};
 use mtl_model::{Model, TaskConfig, TaskLoss};
+use mtl_nn::kernel::Kernels;
 use mtl_nn::{Batch, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
@@ -179,7 +180,7 @@ impl<'t> Run<'t> {
             feed: Feed::new(&graph, train)?,
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step,
+            step: step.with_kernels(Kernels::new(config.precision)),
             weighting,
             optimiser,
             monitor,

@@ -3,6 +3,7 @@
 use mtl_data::{Dataset, funnel};
 use mtl_esm::{ChainConfig, LabelConfig, Nesting, Preset};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use mtl_nn::kernel::Precision;
 use mtl_train::{
     Compared, Contender, EpochRecord, Observer, Silent, TrainConfig, TrainingState, TruthOf,
     compare, evaluate, fit,
@@ -53,6 +54,24 @@ fn the_number_of_threads_changes_no_bit() -> Result<(), Failure> {
     let one = run(1);
     for threads in [2, 3] {
         assert_same(&one, &run(threads))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn bf16_trains_another_model_that_predicts_alike() -> Result<(), Failure> {
+    let data = data()?;
+    for name in ["shared_bottom", "mmoe", "ple"] {
+        let run = |precision| -> Result<_, Failure> {
+            let config = TrainConfig { precision, ..config(3) };
+            let model = trained(spec(name, &["click", "purchase"])?, &data, &config)?;
+            Ok(model.predict(&data.test)?.values().iter().copied().collect::<Vec<f32>>())
+        };
+        let (exact, rounded) = (run(Precision::F32)?, run(Precision::Bf16)?);
+        let apart = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs());
+        let mean = apart.sum::<f32>() / exact.len() as f32;
+        // Two seeds are about 0.02 apart.
+        assert!(mean > 0.0 && mean < 5e-3, "{name}: {mean}");
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! `mtl inspect`: what a trained model is made of.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 use mtl_feature::{FeatureTable, Targets};
 use mtl_model::Model;
 use mtl_nn::Role;
+use mtl_nn::kernel::{Kernels, Precision};
 use mtl_train::{EpochRecord, History};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,8 @@ struct Inspection {
     tasks: Vec<String>,
     parameters: usize,
     instructions: &'static str,
+    /// The kernels of a training step on this machine, by precision.
+    products: BTreeMap<&'static str, String>,
     layers: Vec<Layer>,
     groups: Vec<Group>,
     gates: Vec<Gate>,
@@ -70,6 +74,9 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         tasks: model.spec().tasks.iter().map(|task| task.name.clone()).collect(),
         parameters: model.n_parameters(),
         instructions: mtl_nn::kernel::instructions(),
+        products: [("f32", Precision::F32), ("bf16", Precision::Bf16)]
+            .map(|(name, precision)| (name, Kernels::new(precision).to_string()))
+            .into(),
         layers: layers(&model),
         groups: groups(&model),
         gates,
@@ -199,6 +206,8 @@ fn print(inspection: &Inspection) {
         inspection.parameters,
         inspection.instructions
     );
+    let products = inspection.products.values().map(String::as_str);
+    println!("Training here: {}", products.collect::<Vec<_>>().join("; "));
     println!("\nLayers");
     let row = |layer: &Layer| {
         let (columns, parameters) = (layer.columns.to_string(), layer.parameters.to_string());

@@ -37,6 +37,7 @@ fn a_wrong_value_names_its_key_and_what_was_expected() {
         ("name = \"mmoe\"", "", "run.toml: [model] has no `name`, expected one of single_task"),
         ("epochs = 8", "epochs = 0", "run.toml: [train] `epochs` is 0, expected at least 1"),
         ("epochs = 8", "epochs = -1", "run.toml: [train] `epochs`: invalid value"),
+        ("epochs = 8", "precision = \"f16\"", "[train] `precision`: unknown variant `f16`"),
         ("0.02", "\"fast\"", "run.toml: [train] `learning_rate`: invalid type"),
         ("0.02", "-0.02", "run.toml: [train] `lr` is -0.02, expected a number > 0"),
         ("\"loss\"", "\"auc_clik\"", "[train] `monitor` is `auc_clik`"),

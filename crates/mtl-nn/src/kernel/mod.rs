@@ -4,10 +4,15 @@
 //! stay safe. Which instructions run is decided at run time; [`instructions`] says which.
 
 mod element;
+mod kernels;
+mod packed;
 mod product;
 mod random;
 
 pub use element::{add, axpy, column_sums, dot, scale, sum, vectorise};
+pub use kernels::{Instructions, Kernels, Precision};
+pub use packed::Products;
+pub(crate) use packed::{Bank, Scratch};
 pub use product::{Transpose, product};
 pub use random::{Draws, hash};
 

@@ -127,6 +127,13 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
         &[]
     }
 
+    /// The weights that the op multiplies by: the first parameter of each bank, and the columns from
+    /// its first on. A training step packs them once for all shards; [`Forward::take_products`] and
+    /// [`Backprop::take_products`] index this list.
+    fn banks(&self) -> &[(ParamId, usize)] {
+        &[]
+    }
+
     /// Embedding tables that the op reads. An op with lookups has no inputs; instead of
     /// [`Op::backward`] it has [`Op::scatter`].
     fn lookups(&self) -> &[Lookup] {

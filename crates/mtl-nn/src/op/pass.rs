@@ -1,6 +1,7 @@
 //! What an op sees while it runs: its inputs and parameters, and the places of its results.
 
 use super::{Mode, NodeId, Var};
+use crate::kernel::Products;
 use crate::{Batch, IdSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot};
 
 /// What an op sees in its forward pass.
@@ -14,6 +15,7 @@ pub struct Forward<'a, S> {
     pub(crate) out: &'a mut [S],
     pub(crate) saved: &'a mut [S],
     pub(crate) params: &'a Params<S>,
+    pub(crate) products: Products<'a>,
     pub(crate) batch: &'a Batch<S>,
     pub(crate) mode: Mode,
     pub(crate) statistics: &'a [f64],
@@ -72,6 +74,12 @@ impl<'a, S: Scalar> Forward<'a, S> {
     #[inline]
     pub fn param_bank(&self, id: ParamId, n_cols: usize) -> Mat<'a, S> {
         self.params.bank(id, n_cols)
+    }
+
+    /// The products of the op. Taken once: after that they are those of the weights as they are.
+    #[inline]
+    pub const fn take_products(&mut self) -> Products<'a> {
+        std::mem::replace(&mut self.products, Products::plain())
     }
 
     /// A table's values, row-major.
@@ -146,6 +154,7 @@ pub struct Backprop<'a, S> {
     pub(crate) before: &'a mut [Vec<S>],
     pub(crate) gradient: &'a mut [S],
     pub(crate) params: &'a Params<S>,
+    pub(crate) products: Products<'a>,
     pub(crate) param_gradients: &'a mut [S],
     pub(crate) input_sinks: &'a [Option<Put>],
     pub(crate) param_sinks: &'a [Option<Put>],
@@ -252,6 +261,12 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     pub fn take_gradient(&mut self) -> MatMut<'a, S> {
         let n_cols = self.widths[self.node.index()];
         MatMut::new(std::mem::take(&mut self.gradient), self.rows, n_cols, n_cols)
+    }
+
+    /// The products of the op. Taken once: after that they are those of the weights as they are.
+    #[inline]
+    pub const fn take_products(&mut self) -> Products<'a> {
+        std::mem::replace(&mut self.products, Products::plain())
     }
 
     /// The gradient of the output, read-only.
