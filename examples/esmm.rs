@@ -8,16 +8,18 @@ use mtl_data::funnel;
 use mtl_esm::{ChainConfig, LabelConfig, Preset};
 use mtl_examples::Anything;
 use mtl_model::{Model, ModelConfig, ModelSpec};
-use mtl_train::{Silent, TrainConfig, TruthOf, fit, measure_truth};
+use mtl_train::{IfClicked, Silent, TrainConfig, TruthOf, fit, measure_truth};
 
 fn main() -> Result<(), Anything> {
     let config = funnel::Config { rows: 60_000, users: 2_000, items: 500, ..Default::default() };
     let data = funnel::load(&config)?;
     let truth = data.truth.as_ref().ok_or("the funnel knows its truth")?;
+    let if_clicked =
+        IfClicked { probability: "p_purchase_if_clicked", label: "purchase_if_clicked" };
     let asked = TruthOf {
         output: "pCVR",
-        label: Some("purchase_if_clicked"),
-        probability: "p_purchase_if_clicked",
+        probability: &["p_purchase_given_click"],
+        if_clicked: Some(if_clicked),
     };
     let presets = [
         ("esmm", Preset::Esmm),

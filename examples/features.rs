@@ -23,5 +23,26 @@ fn main() -> Result<(), mtl_feature::Error> {
     let table = schema.encode(&new, Targets::Ignored)?;
     println!("ids {:?} (0: not seen often enough)", table.ids_of("city"));
     println!("ages {:?}", table.values_of("age"));
+    sequences()
+}
+
+/// A history that shares the ids of the item it is compared with.
+fn sequences() -> Result<(), mtl_feature::Error> {
+    let features = vec![
+        FeatureSpec::categorical("item"),
+        FeatureSpec::sequence("history").shares("item").max_length(3).din("item"),
+    ];
+    let columns = vec![
+        ("item".into(), RawColumn::text(["hat", "shoe", "hat"])),
+        ("history".into(), RawColumn::text(["", "hat|sock", "hat|sock|hat|shoe"])),
+    ];
+    let rows = Chunk::new(3, Rows::From(1), columns)?;
+    let mut fitter = SchemaFitter::new(SchemaSpec::new(features, vec![]))?;
+    fitter.observe(&rows)?;
+    let table = fitter.finish()?.encode(&rows, Targets::Ignored)?;
+    println!("items {:?}", table.ids_of("item"));
+    for (name, lists) in table.lists() {
+        println!("{name} {:?} (the last three)", lists.iter().collect::<Vec<_>>());
+    }
     Ok(())
 }

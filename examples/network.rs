@@ -22,7 +22,7 @@ fn main() -> Result<(), mtl_nn::Error> {
     // Every third user clicks.
     let ids: Vec<u32> = (0..100).collect();
     let labels = ids.iter().map(|&id| if id % 3 == 0 { 1.0 } else { 0.0 }).collect();
-    let batch = Batch { rows: 100, ids: vec![ids], values: vec![labels] };
+    let batch = Batch { rows: 100, ids: vec![ids], lists: vec![], values: vec![labels] };
     let mut params = Params::init(graph.layout(), 42);
     let rule = OptimiserConfig { dense: Rule::adam(1e-2), ..OptimiserConfig::default() };
     let mut optimiser = Optimiser::new(rule, graph.layout())?;

@@ -9,8 +9,12 @@ use std::sync::Arc;
 
 use mtl_arch::{ArchitectureConfig, Inputs, architecture};
 use mtl_loss::{WeightingConfig, base_rate_entropy};
+use mtl_nn::kernel::Kernels;
 use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
-use mtl_nn::{Batch, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Step, Var};
+use mtl_nn::{
+    Batch, Graph, GraphBuilder, Init, NodeId, Optimiser, OptimiserConfig, Params, Predictor, Step,
+    Var,
+};
 use mtl_train::{SharedParameters, Weighting};
 
 use crate::{Zipf, uniform};
@@ -21,6 +25,9 @@ pub const DIM: usize = 16;
 pub const ROWS: usize = 1_024;
 /// Batches that the steps go round.
 pub const N_BATCHES: usize = 16;
+
+/// Ids of the two large columns: users and videos.
+pub const LARGE: [usize; 2] = [27_000, 7_500];
 
 /// The tasks and the shares of their positives.
 const TASKS: [(&str, f64); 3] = [("click", 0.3), ("like", 0.1), ("buy", 0.02)];
@@ -55,10 +62,18 @@ impl W1 {
     /// # Errors
     /// Those of the architecture: an unknown name is one.
     pub fn new(name: &str) -> mtl_arch::Result<Self> {
-        let graph = Arc::new(graph(name)?);
+        Self::with_tables(name, LARGE)
+    }
+
+    /// The same with so many rows in the two large tables.
+    ///
+    /// # Errors
+    /// Those of the architecture: an unknown name is one.
+    pub fn with_tables(name: &str, large: [usize; 2]) -> mtl_arch::Result<Self> {
+        let graph = Arc::new(graph(name, large)?);
         Ok(Self {
             weighting: None,
-            batches: (0..N_BATCHES).map(|i| batch(&graph, i)).collect(),
+            batches: batches(&graph, large),
             params: Params::init(graph.layout(), 1),
             optimiser: Optimiser::new(OptimiserConfig::default(), graph.layout())?,
             step: Step::new(graph)?,
@@ -90,6 +105,12 @@ impl W1 {
         Ok(w1)
     }
 
+    /// The same with other kernels, or another precision.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { step: self.step.with_kernels(kernels), ..self }
+    }
+
     /// One training step on the next batch; the sum of the tasks' losses.
     ///
     /// # Errors
@@ -105,6 +126,39 @@ impl W1 {
         Ok(report.losses.iter().sum())
     }
 
+    /// The prediction of every task's logit, and a batch of rows. `sharing` is for batches of
+    /// [`W1::candidates`].
+    pub fn predictor(&self, sharing: bool) -> Predictor<f32> {
+        let targets =
+            self.step.graph().losses().iter().map(|loss| logit(self.step.graph(), loss.1));
+        let predictor = Predictor::of(Arc::clone(self.step.graph()), targets.collect());
+        if sharing { predictor.sharing() } else { predictor }
+    }
+
+    /// The values of its parameters.
+    pub const fn params(&self) -> &Params<f32> {
+        &self.params
+    }
+
+    /// `n` rows that differ in every feature.
+    pub fn rows(&self, n: usize) -> Batch<f32> {
+        let mut batch = self.batches[0].clone();
+        batch.rows = n;
+        batch.ids.iter_mut().for_each(|ids| ids.truncate(n));
+        batch.values.iter_mut().for_each(|values| values.truncate(n));
+        batch
+    }
+
+    /// `n` candidates of one user: every second feature, the user's id among them, is the user's.
+    pub fn candidates(&self, n: usize) -> Batch<f32> {
+        let mut batch = self.rows(n);
+        for ids in batch.ids.iter_mut().step_by(2) {
+            let user = ids[0];
+            ids.fill(user);
+        }
+        batch
+    }
+
     /// Trained numbers, tables included.
     pub fn n_parameters(&self) -> usize {
         self.params.layout().n_values()
@@ -112,14 +166,14 @@ impl W1 {
 }
 
 /// Ids of each column.
-fn cardinalities() -> Vec<usize> {
+pub fn cardinalities(large: [usize; 2]) -> Vec<usize> {
     let spaced = (0..28).map(|i| (10.0 * 100f64.powf(f64::from(i) / 27.0)).round() as usize);
-    [27_000, 7_500].into_iter().chain(spaced).collect()
+    large.into_iter().chain(spaced).collect()
 }
 
-fn graph(name: &str) -> mtl_arch::Result<Graph<f32>> {
+fn graph(name: &str, large: [usize; 2]) -> mtl_arch::Result<Graph<f32>> {
     let mut b = GraphBuilder::new();
-    let x = input(&mut b)?;
+    let x = input(&mut b, large)?;
     // A name that is not ours goes on to `architecture`, which says what it is not.
     let known = MODELS.iter().find(|model| model.0 == name);
     let (name, experts) = known.map_or((name, 4), |model| (model.1, model.2));
@@ -134,9 +188,9 @@ fn graph(name: &str) -> mtl_arch::Result<Graph<f32>> {
 }
 
 /// x, rows × 480.
-fn input(b: &mut GraphBuilder<f32>) -> mtl_nn::Result<Var> {
+fn input(b: &mut GraphBuilder<f32>, large: [usize; 2]) -> mtl_nn::Result<Var> {
     let mut parts = Vec::new();
-    for (i, n) in cardinalities().into_iter().enumerate() {
+    for (i, n) in cardinalities(large).into_iter().enumerate() {
         let slot = b.ids(&format!("feature_{i}"));
         let path = format!("embedding.feature_{i}.table");
         let table = b.table(path, n, DIM, Init::Uniform(0.05))?;
@@ -145,12 +199,22 @@ fn input(b: &mut GraphBuilder<f32>) -> mtl_nn::Result<Var> {
     b.push("x", Embed::new(parts))
 }
 
-fn batch(graph: &Graph<f32>, i: usize) -> Batch<f32> {
+/// The logit that a loss reads: the first of its inputs.
+fn logit(graph: &Graph<f32>, loss: NodeId) -> Var {
+    graph.nodes()[loss.index()].op().inputs()[0]
+}
+
+fn batches(graph: &Graph<f32>, large: [usize; 2]) -> Vec<Batch<f32>> {
+    let columns = cardinalities(large).into_iter().enumerate();
+    let columns: Vec<_> = columns.map(|(key, n)| Zipf::new(n, 1.05, key as u64)).collect();
+    (0..N_BATCHES).map(|i| batch(graph, &columns, i)).collect()
+}
+
+fn batch(graph: &Graph<f32>, columns: &[Zipf], i: usize) -> Batch<f32> {
     let mut batch = Batch::for_graph(graph);
     batch.rows = ROWS;
     let rows = i * ROWS..(i + 1) * ROWS;
-    for (key, (n, ids)) in cardinalities().into_iter().zip(&mut batch.ids).enumerate() {
-        let zipf = Zipf::new(n, 1.05, key as u64);
+    for (zipf, ids) in columns.iter().zip(&mut batch.ids) {
         ids.extend(rows.clone().map(|r| zipf.draw(r)));
     }
     for (slot, labels) in graph.value_slots().iter().zip(&mut batch.values) {
@@ -167,7 +231,7 @@ mod tests {
 
     #[test]
     fn models_have_the_parameters_counted_by_hand_and_train() -> Result<(), Box<dyn Error>> {
-        let tables = DIM * cardinalities().iter().sum::<usize>();
+        let tables = DIM * cardinalities(LARGE).iter().sum::<usize>();
         for (name, dense) in [("shared_bottom", 119_747), ("mmoe", 539_459), ("ple_2", 1_591_747)] {
             let mut model = W1::new(name)?;
             assert_eq!(model.n_parameters(), tables + dense, "{name}");

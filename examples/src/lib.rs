@@ -7,7 +7,7 @@ use mtl_feature::{
     Chunk, FeatureSpec, FeatureTable, LabelSpec, RawColumn, Rows, Schema, SchemaFitter, SchemaSpec,
     Targets, Transform, Values,
 };
-use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use mtl_model::{Model, ModelSpec, ModelTable, TaskConfig};
 use mtl_train::{Silent, TrainConfig, evaluate, fit};
 
 /// Whatever goes wrong in an example.
@@ -35,6 +35,7 @@ impl Log {
             FeatureSpec::categorical("user"),
             FeatureSpec::categorical("video"),
             FeatureSpec::numeric("hour").transform(Transform::Standardise),
+            FeatureSpec::categorical("part_of_day"),
         ];
         let labels = vec![LabelSpec::binary("click"), LabelSpec::binary("like")];
         let mut fitter = SchemaFitter::new(SchemaSpec::new(features, labels).group("user"))?;
@@ -50,8 +51,7 @@ impl Log {
     /// # Errors
     /// Settings that cannot be.
     pub fn train(&self, name: &str, settings: &str) -> Result<Model, Anything> {
-        let architecture = toml::from_str(settings)?;
-        let config = ModelConfig { architecture, ..ModelConfig::new(name) };
+        let config = ModelTable::parse(toml::from_str(settings)?)?.for_model(name)?;
         let tasks = self.schema.labels().iter().map(TaskConfig::from_label).collect();
         let spec = ModelSpec::new(config, tasks, None)?;
         let mut model = Model::new(spec, self.schema.clone(), 42)?;
@@ -104,6 +104,7 @@ fn chunk(n_rows: usize, seed: u64) -> Result<Chunk, Anything> {
     let columns = vec![
         column("user", users),
         column("video", videos),
+        column("part_of_day", hours.iter().map(|hour| hour / 8).collect()),
         column("hour", hours),
         column("click", clicks),
         column("like", likes),

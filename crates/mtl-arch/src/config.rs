@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use mtl_nn::layers::Norm;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Rates, Settings, Units};
@@ -69,6 +68,10 @@ pub struct ArchitectureConfig {
     pub shared_experts: Option<PerLevel<usize>>,
     /// Levels of PLE; 2. CGC has one.
     pub levels: Option<usize>,
+    /// AITM's order of the tasks, each once, as `["click", "buy"]`; it has no default.
+    pub sequence: Option<Vec<String>>,
+    /// AITM's weight on the excess of a probability over the one before it in the sequence; 0.6.
+    pub sequence_penalty: Option<f64>,
     /// Dropout rate, unless a part has its own; 0.1.
     pub dropout: Option<f64>,
     /// Dropout rate of the bottom.
@@ -119,21 +122,48 @@ impl ArchitectureConfig {
                 return Err(Error::Setting { name, value, expected });
             }
         }
-        let norm = match self.preset {
-            Preset::Tutorial => Norm { momentum: 0.99, epsilon: 1e-3 },
-            Preset::Paper => Norm { momentum: 0.9, epsilon: 1e-5 },
-        };
-        Ok(Settings {
+        let sequence = self.sequence(&tasks)?;
+        let settings = Settings {
             tasks,
             n_logits,
             preset: self.preset,
+            sequence,
+            sequence_penalty: self.sequence_penalty()?,
             experts,
             task_experts,
             shared_experts,
             units,
             rates: self.rates()?,
-            norm: self.batch_norm.then_some(norm),
-        })
+            norm: None,
+        };
+        let norm = self.batch_norm.then(|| settings.preset_norm());
+        Ok(Settings { norm, ..settings })
+    }
+
+    /// The tasks' positions in the order of the sequence; that of their names if there is none.
+    fn sequence(&self, tasks: &[String]) -> Result<Vec<usize>> {
+        let Some(sequence) = &self.sequence else { return Ok((0..tasks.len()).collect()) };
+        let positions: Option<Vec<usize>> =
+            sequence.iter().map(|name| tasks.iter().position(|task| task == name)).collect();
+        let mut sorted = positions.clone().unwrap_or_default();
+        sorted.sort_unstable();
+        match positions {
+            Some(positions) if sorted.iter().copied().eq(0..tasks.len()) => Ok(positions),
+            _ => {
+                let (name, value) = ("sequence".to_owned(), format!("{sequence:?}"));
+                let expected = format!("each of {} once", tasks.join(", "));
+                Err(Error::Setting { name, value, expected })
+            }
+        }
+    }
+
+    fn sequence_penalty(&self) -> Result<f64> {
+        let weight = self.sequence_penalty.unwrap_or(0.6);
+        if weight >= 0.0 && weight.is_finite() {
+            return Ok(weight);
+        }
+        let (name, value) = ("sequence_penalty".to_owned(), weight.to_string());
+        Err(Error::Setting { name, value, expected: "a number ≥ 0".to_owned() })
     }
 
     fn units(&self) -> Result<Units> {

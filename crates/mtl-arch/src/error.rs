@@ -25,6 +25,14 @@ pub enum Error {
     /// The list of tasks is empty, or names one twice.
     #[error("model: {0}")]
     Tasks(String),
+    /// Inputs of another kind than the architecture's [`crate::InputKind`].
+    #[error("model: `{name}` was given other inputs, expected {expected}")]
+    Inputs {
+        /// The architecture.
+        name: &'static str,
+        /// What it reads.
+        expected: &'static str,
+    },
     /// An error of the experts and gates.
     #[error(transparent)]
     Mixture(#[from] mtl_moe::Error),

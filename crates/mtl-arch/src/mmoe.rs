@@ -35,7 +35,7 @@ impl<S: Scalar> Architecture<S> for Mmoe {
         let gates = self.settings.tasks.iter().enumerate().map(gate).collect();
         let mixed = mixture(b, "mmoe", experts(&self.settings, inputs), gates)?;
         let logits = towers(b, &self.settings, &mixed.outputs)?;
-        Ok(Built { logits, gates: mixed.gates, representations: mixed.outputs })
+        Ok(Built { logits, gates: mixed.gates, representations: mixed.outputs, ..Built::default() })
     }
 }
 

@@ -36,6 +36,6 @@ impl<S: Scalar> Architecture<S> for Omoe {
         let mixed = mixture(b, "omoe", experts, vec![gate])?;
         let h = mixed.outputs[0];
         let logits = towers(b, &self.settings, &vec![h; self.settings.tasks.len()])?;
-        Ok(Built { logits, gates: mixed.gates, representations: vec![h] })
+        Ok(Built { logits, gates: mixed.gates, representations: vec![h], ..Built::default() })
     }
 }

@@ -57,6 +57,6 @@ impl<S: Scalar> Architecture<S> for Ple {
             at = CgcInputs { tasks: out.tasks, shared: out.shared.unwrap_or(at.shared) };
         }
         let logits = towers(b, &self.settings, &at.tasks)?;
-        Ok(Built { logits, gates, representations: at.tasks })
+        Ok(Built { logits, gates, representations: at.tasks, ..Built::default() })
     }
 }

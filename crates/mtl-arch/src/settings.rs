@@ -16,6 +16,9 @@ pub struct Settings {
     /// By level, then by task.
     pub(crate) task_experts: Vec<Vec<usize>>,
     pub(crate) shared_experts: Vec<usize>,
+    /// Positions in `tasks`, each once: AITM's order.
+    pub(crate) sequence: Vec<usize>,
+    pub(crate) sequence_penalty: f64,
     pub(crate) units: Units,
     pub(crate) rates: Rates,
     pub(crate) norm: Option<Norm>,
@@ -46,6 +49,14 @@ impl Settings {
     /// The tasks, sorted by name.
     pub fn tasks(&self) -> &[String] {
         &self.tasks
+    }
+
+    /// The normalisation of the preset, whether it is on or not.
+    pub(crate) fn preset_norm(&self) -> Norm {
+        match self.preset {
+            Preset::Tutorial => Norm { momentum: 0.99, epsilon: 1e-3 },
+            Preset::Paper => Norm { momentum: 0.9, epsilon: 1e-5 },
+        }
     }
 
     /// The shared bottom.

@@ -27,6 +27,6 @@ impl<S: Scalar> Architecture<S> for SharedBottom {
         let bottom = Stack { path: "bottom".to_owned(), input: inputs.of(0), layers };
         let h = build_stacks(b, "bottom", vec![bottom])?[0];
         let logits = towers(b, &self.settings, &vec![h; self.settings.tasks.len()])?;
-        Ok(Built { logits, gates: Vec::new(), representations: vec![h] })
+        Ok(Built { logits, representations: vec![h], ..Built::default() })
     }
 }

@@ -1,12 +1,13 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Multi-task ranking models: trained, compared, measured and applied.
 #[derive(Debug, Parser)]
-#[command(name = "mtl", version, about)]
+#[command(name = "mtl", version)]
 pub(crate) struct Args {
     /// Prints JSON in place of tables
     #[arg(long, global = true)]
@@ -20,6 +21,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Writes a first configuration by looking at a data file
+    Init(InitArgs),
+    /// Looks at a configuration's data: rates, nesting, missing values, likely leaks
+    Check(CheckArgs),
     /// Trains every model on the same data and prints the results table
     Compare(CompareArgs),
     /// Trains one model and writes it as a folder
@@ -30,8 +35,14 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Fits a calibration of a trained model's probabilities to a file's rows
     Calibrate(CalibrateArgs),
+    /// Searches for the product of powers that ranks a file's rows best, for `serve`
+    TuneFusion(TuneFusionArgs),
+    /// Answers scoring requests over HTTP with a trained model
+    Serve(ServeArgs),
     /// Shows a trained model: layers, parameters, how gates use experts
     Inspect(InspectArgs),
+    /// Writes a trained model in a form that other programs read
+    Export(ExportArgs),
     /// Writes generated rows to a file
     Generate(GenerateArgs),
     /// Trains one model under many loss weightings and shows the Pareto front of two metrics
@@ -76,9 +87,30 @@ pub(crate) struct GenerateArgs {
     /// Of `funnel`: the share of that which no feature shows, 0 to 1
     #[arg(long, default_value_t = 0.0, value_name = "U")]
     pub(crate) unobserved: f64,
+    /// Of `funnel`: the share of impressions that are clicked
+    #[arg(long, default_value_t = 0.1, value_name = "P")]
+    pub(crate) click_rate: f64,
     /// Of `correlated`: the tasks' correlation, −1 to 1
     #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
     pub(crate) correlation: f64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    /// The data file (CSV, CSV.gz or Parquet)
+    pub(crate) data: PathBuf,
+    /// The configuration to write; the data file's name with `.toml`, in this folder, by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The columns to predict, separated by commas; by default those of 0 and 1
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub(crate) labels: Option<Vec<String>>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration file
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,6 +133,9 @@ pub(crate) struct CompareArgs {
     /// The share of that which no feature of `funnel` shows, 0 to 1
     #[arg(long, default_value_t = 0.0, value_name = "U")]
     pub(crate) unobserved: f64,
+    /// The share of impressions of `funnel` that are clicked
+    #[arg(long, default_value_t = 0.1, value_name = "P")]
+    pub(crate) click_rate: f64,
     /// Correlation of the tasks of `correlated`, −1 to 1
     #[arg(long, default_value_t = 0.5, value_name = "R", allow_negative_numbers = true)]
     pub(crate) correlation: f64,
@@ -122,9 +157,17 @@ pub(crate) struct CompareArgs {
     /// One seed and one epoch: to see that everything works
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Folder to write `results.json` to (and `results-funnel.json`, if two are compared)
+    /// Folder to write `results.json` (and `results-funnel.json`, if two are compared) and
+    /// `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
+    /// Writes what every model says about each reported row, with labels and groups, as CSV files
+    /// into `predictions` in the folder of `--out`
+    #[arg(long, requires = "out")]
+    pub(crate) write_predictions: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,6 +180,12 @@ pub(crate) struct TrainArgs {
     /// Goes on from the training state in the folder, if there is one
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
+    /// Starts from the weights of a .safetensors file with a tensor for each parameter, by its path
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub(crate) init: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -177,6 +226,75 @@ pub(crate) struct CalibrateArgs {
     pub(crate) unsampled: bool,
 }
 
+/// By what a formula is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RankBy {
+    /// AUC within each group; AUC of all rows without groups
+    Gauc,
+    /// NDCG of the first `--k` rows of each group
+    Ndcg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TuneFusionArgs {
+    /// The model's folder; its `fusion.toml` is replaced
+    pub(crate) model: PathBuf,
+    /// The rows to rank, with labels
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// What each task counts, such as `click=1,buy=5`; below 0 for what is not wanted
+    #[arg(long, value_delimiter = ',', value_name = "TASK=WEIGHT")]
+    pub(crate) weights: Option<Vec<String>>,
+    /// By what a formula is judged
+    #[arg(long, value_enum, default_value_t = RankBy::Gauc)]
+    pub(crate) metric: RankBy,
+    /// How many first rows of a group `ndcg` looks at
+    #[arg(long, default_value = "10", value_name = "K")]
+    pub(crate) k: NonZeroUsize,
+    /// Formulas tried
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) steps: usize,
+    /// Another seed is another search
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// The model's folder
+    pub(crate) model: PathBuf,
+    /// The port; 0 lets the system choose
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// The address to listen on; 0.0.0.0 for all
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Ranks by a product of powers, such as `p_click=1,p_buy=0.5`, where a request names no formula
+    #[arg(long, value_delimiter = ',', value_name = "OUTPUT=POWER")]
+    pub(crate) product: Option<Vec<String>>,
+    /// Ranks by a weighted sum, likewise
+    #[arg(long, value_delimiter = ',', value_name = "OUTPUT=WEIGHT", allow_hyphen_values = true)]
+    pub(crate) sum: Option<Vec<String>>,
+    /// Looks at the folder every so many seconds and loads a model that has changed
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) watch: Option<f64>,
+    /// Threads that score; all cores by default
+    #[arg(long, value_name = "N")]
+    pub(crate) scoring_threads: Option<usize>,
+    /// Requests that may wait; more are answered 503
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) queue: usize,
+    /// How long a thread waits for requests to score together, in microseconds
+    #[arg(long, default_value_t = 0, value_name = "MICROSECONDS")]
+    pub(crate) batch_window: u64,
+    /// Bytes of a request; more are answered 413
+    #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
+    pub(crate) max_body: usize,
+    /// Seconds from the first byte of a request to its answer; later is answered 504
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    pub(crate) timeout: f64,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct PredictArgs {
     /// The model's folder
@@ -185,6 +303,27 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// The file to write (.csv or .parquet): a row for each row, in order
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// In what form a model is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Every parameter by its path
+    Safetensors,
+    /// The whole model: ids and raw numbers in, named probabilities out; with the vocabulary beside it
+    Onnx,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The model's folder
+    pub(crate) model: PathBuf,
+    /// The form
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }
@@ -211,7 +350,10 @@ pub(crate) struct SweepArgs {
     /// The two metrics, such as `auc_click,auc_buy`; AUC (RMSE) of the first two tasks by default
     #[arg(long, value_delimiter = ',', value_name = "X,Y")]
     pub(crate) metrics: Option<Vec<String>>,
-    /// Folder to write `sweep.json` and `sweep.svg` to
+    /// Folder to write `sweep.json`, `sweep.svg` and `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
 }

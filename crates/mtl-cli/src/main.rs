@@ -1,9 +1,11 @@
 //! The `mtl` command: multi-task ranking models, trained, compared, measured and applied.
 
+#[macro_use]
+mod render;
+
 mod args;
 mod commands;
 mod progress;
-mod render;
 mod sources;
 
 use std::process::ExitCode;
@@ -51,12 +53,17 @@ fn run(args: &Args) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match &args.command {
+        Command::Init(init) => commands::init::run(init, args.json),
+        Command::Check(check) => commands::check::run(check, args.json),
         Command::Compare(compare) => commands::compare::run(compare, args.json),
         Command::Train(train) => commands::train::run(train, args.json),
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),
         Command::Predict(predict) => commands::predict::run(predict, args.json),
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate, args.json),
+        Command::TuneFusion(tune) => commands::tune_fusion::run(tune, args.json),
+        Command::Serve(serve) => commands::serve::run(serve, args.json),
         Command::Inspect(inspect) => commands::inspect::run(inspect, args.json),
+        Command::Export(export) => commands::export::run(export, args.json),
         Command::Generate(generate) => commands::generate::run(generate, args.json),
         Command::Sweep(sweep) => commands::sweep::run(sweep, args.json),
     }
@@ -66,7 +73,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print!("{error}");
+            say!("{}", error.to_string().trim_end());
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

@@ -1,8 +1,29 @@
 //! Tables on a terminal, JSON elsewhere.
 
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write};
+
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
+
+/// Prints a line of results, as `println!` does, but for a reader that has gone (`mtl … | head`).
+macro_rules! say {
+    () => { $crate::render::line(format_args!("")) };
+    ($($argument:tt)*) => { $crate::render::line(format_args!($($argument)*)) };
+}
+
+/// Prints a line. Nobody may be reading it any more: files are still to be written then, so that is
+/// no failure.
+pub(crate) fn line(text: Arguments<'_>) {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: standard output: {error}");
+            std::process::exit(2);
+        }
+        _ => {}
+    }
+}
 
 /// Prints a table; every column but the first is right-aligned.
 pub(crate) fn table(header: &[String], rows: &[Vec<String>]) {
@@ -16,12 +37,12 @@ pub(crate) fn table(header: &[String], rows: &[Vec<String>]) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
+    say!("{table}");
 }
 
 /// Prints JSON, indented.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a crate may depend on those before it.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 15] = [
     "mtl-eval",
     "mtl-calibrate",
     "mtl-nn",
@@ -18,7 +18,10 @@ const LAYERS: [&str; 12] = [
     "mtl-arch",
     "mtl-data",
     "mtl-model",
+    "mtl-export",
     "mtl-train",
+    "mtl-serve",
+    "mtl-report",
     "mtl-cli",
 ];
 

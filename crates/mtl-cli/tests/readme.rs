@@ -47,6 +47,8 @@ fn mtl(folder: &Path, arguments: &[String]) -> String {
 fn expected(command: &str) -> &'static [&'static str] {
     match command {
         "compare" => &["single_task", "mmoe", "ple", "auc_click", "gauc_purchase"],
+        "init" => &["wrote my-shop.toml"],
+        "check" => &["training rows", "purchase", "no feature alone tells a label"],
         "train" => &["validation", "test", "wrote shop-model"],
         "evaluate" => &["600 rows", "click", "purchase", "macro auc"],
         "predict" => &["wrote 600 rows of p_click, p_purchase to scores.csv"],
@@ -72,7 +74,7 @@ fn the_commands_in_the_readme_work_in_their_order() {
     }
     let commands = commands();
     let names: Vec<&str> = commands.iter().map(|words| words[0].as_str()).collect();
-    assert_eq!(names, ["compare", "train", "evaluate", "predict", "inspect"]);
+    assert_eq!(names, ["init", "check", "compare", "train", "evaluate", "predict", "inspect"]);
     for mut arguments in commands {
         let name = arguments[0].clone();
         if name == "compare" {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, GenericListArray, OffsetSizeTrait, PrimitiveArray,
+};
 use arrow_schema::{DataType, TimeUnit};
 use mtl_feature::{RawColumn, TextColumn, Values};
 
@@ -39,12 +41,14 @@ pub(crate) fn raw_column(array: &ArrayRef, missing: &Missing) -> Result<RawColum
         DataType::LargeUtf8 => Ok(texts(array, array.as_string::<i64>().iter(), missing)),
         DataType::Utf8View => Ok(texts(array, array.as_string_view().iter(), missing)),
         DataType::Dictionary(..) => dictionary(array, missing),
+        DataType::List(_) => lists(array, array.as_list::<i32>(), missing),
+        DataType::LargeList(_) => lists(array, array.as_list::<i64>(), missing),
         DataType::Null => {
             let values = Values::Boolean(vec![false; array.len()]);
             Ok(RawColumn::with_missing(values, Some(vec![true; array.len()])))
         }
         other => {
-            let expected = "integers, floats, booleans, text, dates or a dictionary of them";
+            let expected = "integers, floats, booleans, text, dates, a dictionary or lists of them";
             Err(format!("has the type {other}, expected {expected}"))
         }
     }
@@ -145,6 +149,19 @@ fn dictionary(array: &ArrayRef, missing: &Missing) -> Result<RawColumn, String> 
     }
     let codes = any.normalized_keys().into_iter().map(|code| code as u32).collect();
     Ok(with_nulls(array, Values::Dictionary { codes, values }, |_| false))
+}
+
+fn lists<O: OffsetSizeTrait>(
+    array: &ArrayRef,
+    lists: &GenericListArray<O>,
+    missing: &Missing,
+) -> Result<RawColumn, String> {
+    let items = Arc::new(raw_column(lists.values(), missing)?);
+    let ends: Option<Vec<u32>> =
+        lists.offsets().iter().map(|offset| u32::try_from(offset.as_usize()).ok()).collect();
+    let ends = ends.ok_or("has more than 2^32 items in a batch of rows, expected fewer")?;
+    let spans = ends.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    Ok(with_nulls(array, Values::List { spans, items }, |_| false))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod write;
 pub use config::{Bound, DataConfig, Files, Split};
 pub use error::{Error, Result};
 pub use load::{Dataset, Truth, load, read_table};
+pub use missing::Missing;
 pub use reader::{Chunks, ReadOptions, Reader};
 pub use shuffle::Shuffle;
 pub use write::write_columns;

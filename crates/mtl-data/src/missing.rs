@@ -2,16 +2,19 @@
 
 use mtl_feature::Key;
 
-/// The marks of a missing value, ready to be compared with.
+/// The marks of a missing value, ready to be compared with: `missing` of [`ReadOptions`].
+///
+/// [`ReadOptions`]: crate::ReadOptions
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Missing {
+pub struct Missing {
     texts: Vec<String>,
     integers: Vec<i64>,
     nan: bool,
 }
 
 impl Missing {
-    pub(crate) fn new(marks: &[String]) -> Self {
+    /// Marks as a configuration writes them.
+    pub fn new(marks: &[String]) -> Self {
         let integer = |mark: &String| match Key::from_text(mark) {
             Key::Integer(value) => Some(value),
             _ => None,
@@ -23,11 +26,13 @@ impl Missing {
         }
     }
 
-    pub(crate) fn bytes(&self, field: &[u8]) -> bool {
+    /// Whether a field of a text file is missing.
+    pub fn bytes(&self, field: &[u8]) -> bool {
         self.texts.iter().any(|mark| mark.as_bytes() == field)
     }
 
-    pub(crate) fn integer(&self, value: i64) -> bool {
+    /// Whether an integer stands for a missing one.
+    pub fn integer(&self, value: i64) -> bool {
         self.integers.contains(&value)
     }
 

@@ -1,80 +1,38 @@
-//! Columns of numbers out: predictions as CSV or Parquet.
+//! Columns out to a file: predictions as CSV or Parquet.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float32Array, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use parquet::arrow::ArrowWriter;
+use mtl_feature::{Chunk, RawColumn, Rows};
 
-use crate::chunk_writer::PartFile;
+use crate::chunk_writer::ChunkWriter;
 use crate::{Error, Result};
 
 /// Writes columns of equal length to a `.csv`, `.csv.gz` or `.parquet` file, row order kept.
 ///
-/// CSV has the shortest decimal form that reads back as the same `f32`. The file appears when it
-/// is whole: it is written beside its place and moved there.
+/// Floats are written as 32-bit ones, in CSV in the shortest decimal form that reads back as the
+/// same. The file appears when it is whole: it is written beside its place and moved there.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be written, [`Error::Format`] for another extension or columns of
-/// different lengths.
-pub fn write_columns(path: impl AsRef<Path>, columns: &[(String, Vec<f32>)]) -> Result<()> {
+/// [`Error::Io`] if it cannot be written, [`Error::Format`] for another extension,
+/// [`Error::File`] for columns of different lengths or of one name.
+pub fn write_columns(path: impl AsRef<Path>, columns: Vec<(String, RawColumn)>) -> Result<()> {
     let path = path.as_ref();
     let rows = columns.first().map_or(0, |(_, column)| column.len());
-    if let Some((name, column)) = columns.iter().find(|(_, column)| column.len() != rows) {
-        let problem = format!("column `{name}` has {} rows, expected {rows}", column.len());
-        return Err(Error::format(path, problem));
-    }
-    let (part, file) = PartFile::create(path)?;
-    let lower = path.to_string_lossy().to_lowercase();
-    let written = if lower.ends_with(".parquet") {
-        parquet(file, columns).map_err(std::io::Error::other)
-    } else if lower.ends_with(".gz") {
-        let mut gz = GzEncoder::new(BufWriter::new(file), Compression::fast());
-        csv(&mut gz, columns, rows).and_then(|()| gz.finish()?.flush())
-    } else {
-        let mut out = BufWriter::new(file);
-        csv(&mut out, columns, rows).and_then(|()| out.flush())
-    };
-    written.map_err(|error| Error::io(path, error))?;
-    part.finish()
-}
-
-fn csv(out: impl Write, columns: &[(String, Vec<f32>)], rows: usize) -> std::io::Result<()> {
-    let mut out = csv::Writer::from_writer(out);
-    out.write_record(columns.iter().map(|(name, _)| name))?;
-    for row in 0..rows {
-        out.write_record(columns.iter().map(|(_, column)| column[row].to_string()))?;
-    }
-    out.flush()
-}
-
-fn parquet(file: File, columns: &[(String, Vec<f32>)]) -> parquet::errors::Result<()> {
-    let field = |(name, _): &(String, _)| Field::new(name, DataType::Float32, false);
-    let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-    let array = |(_, column): &(String, Vec<f32>)| -> ArrayRef {
-        Arc::new(Float32Array::from(column.clone()))
-    };
-    let batch =
-        RecordBatch::try_new(Arc::clone(&schema), columns.iter().map(array).collect::<Vec<_>>())?;
-    let mut writer = ArrowWriter::try_new(file, schema, None)?;
-    writer.write(&batch)?;
-    writer.close()?;
-    Ok(())
+    let in_file = |error| Error::in_file(path, error);
+    let chunk = Chunk::new(rows, Rows::From(1), columns).map_err(in_file)?;
+    let mut writer = ChunkWriter::create(path, &chunk)?;
+    writer.write(&[chunk])?;
+    writer.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{ReadOptions, Reader};
-    use mtl_feature::Cell;
+    use mtl_feature::{Cell, Values};
 
-    fn columns() -> Vec<(String, Vec<f32>)> {
-        vec![("p_b".to_owned(), vec![0.1, 1e-20, 1.0]), ("p_a".to_owned(), vec![0.5, 0.25, 0.0])]
+    fn floats(values: [f64; 3]) -> RawColumn {
+        RawColumn::new(Values::Float(values.into()))
     }
 
     #[test]
@@ -82,7 +40,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["out.csv", "out.csv.gz", "out.parquet"] {
             let path = folder.path().join(name);
-            write_columns(&path, &columns()).unwrap();
+            let columns = [("p_b", [0.1, 1e-20, 1.0]), ("p_a", [0.5, 0.25, 0.0])];
+            let columns = columns.map(|(name, values)| (name.to_owned(), floats(values)));
+            write_columns(&path, columns.into()).unwrap();
             let reader = Reader::open(&path, &ReadOptions::default()).unwrap();
             assert_eq!(reader.names(), ["p_b", "p_a"]);
             let chunk = reader.chunks(&["p_b"]).unwrap().next().unwrap().unwrap();
@@ -97,8 +57,12 @@ mod tests {
     }
 
     #[test]
-    fn another_extension_is_refused() {
-        let error = write_columns("out.txt", &columns()).unwrap_err();
+    fn another_extension_and_columns_of_other_lengths_are_refused() {
+        let error = write_columns("out.txt", Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "out.txt: expected one of .csv, .csv.gz, .parquet");
+        let short = RawColumn::new(Values::Float(vec![0.5]));
+        let columns = vec![("a".to_owned(), floats([0.0; 3])), ("b".to_owned(), short)];
+        let error = write_columns("out.csv", columns).unwrap_err().to_string();
+        assert!(error.starts_with("out.csv: ") && error.contains("`b`"), "{error}");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use mtl_nn::{GraphBuilder, Scalar, ValueSlot, Var};
 
 use crate::ops::{
-    DoublyRobust, EventLogProbability, EventLoss, InversePropensity, Probability, SpaceLoss,
-    SpaceSlots, TargetSlots,
+    DoublyRobust, EventLogProbability, EventLoss, InversePropensity, Probability, SpaceSlots,
+    TargetSlots,
 };
 use crate::{BehaviourGraph, Conditional, ConditionalLoss, Error, Program, Result, Target};
 
@@ -137,7 +137,7 @@ impl BehaviourGraph {
             None | Some(ConditionalLoss::AllRows) => {
                 b.push(&node, EventLoss::new(log, self.slots(event, labels, weight)?))?
             }
-            Some(ConditionalLoss::Space) => b.push(&node, SpaceLoss::new(log, space()?))?,
+            Some(ConditionalLoss::Space) => b.push(&node, EventLoss::given(log, space()?))?,
             Some(ConditionalLoss::InversePropensity { floor }) => {
                 b.push(&node, InversePropensity::new(log, propensity(), *floor, space()?))?
             }

@@ -76,6 +76,7 @@ pub enum LabelConfig {
 }
 
 /// One event. It has one path, written in the event itself, or several in `paths`.
+// The keys of a path stand here again because serde's `flatten` cannot refuse unknown keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventConfig {

@@ -25,6 +25,6 @@ pub use error::{Error, Result};
 pub use graph::{BehaviourGraph, Branch, Decision, EventNode};
 pub use nesting::{NestingCheck, Violation};
 pub use preset::Preset;
-pub use program::Program;
+pub use program::{End, Program, Way};
 pub use spec::{Conditional, ConditionalLoss, Edge, Event, Nesting};
 pub use target::Target;

@@ -32,20 +32,21 @@ struct Step {
 
 /// One branch of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Way {
-    /// Index of the tower; the logit is 0 without one.
-    tower: Option<usize>,
-    end: End,
+pub struct Way {
+    /// Index among [`Program::towers`]; the logit is 0 without one.
+    pub tower: Option<usize>,
+    /// Where it leads.
+    pub end: End,
 }
 
 /// Where a branch leads, seen from the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// Nowhere near it: (−∞, 0).
     Never,
     /// To the target itself, for certain: (0, −∞).
     Certain,
-    /// To an earlier step.
+    /// To an earlier decision of [`Program::decisions`].
     Step(usize),
 }
 
@@ -93,6 +94,12 @@ impl Program {
     /// Names of the towers whose logits it reads, sorted.
     pub fn towers(&self) -> &[String] {
         &self.towers
+    }
+
+    /// The decisions, from the target's end back to the start: each is its branches, whose
+    /// probabilities are the softmax of their logits. The pair of the last one is the program's.
+    pub fn decisions(&self) -> impl Iterator<Item = &[Way]> {
+        self.steps.iter().map(|step| step.branches.as_slice())
     }
 
     /// (ln p, ln(1 − p)) for one row, given the towers' logits in the order of

@@ -93,17 +93,17 @@ pub fn ece(rows: &BinaryRows<'_>, binning: Binning) -> Measured {
     calibration_bins(rows, binning).map(|bins| error_of(&bins))
 }
 
-/// The calibration errors in bins of equal width and of equal mass, of rows that a report has checked
-/// to predict probabilities and ranked.
-pub(crate) fn both_errors(
+/// The bins of equal width and of equal mass, of rows that a report has checked to predict
+/// probabilities and ranked.
+pub(crate) fn both_binnings(
     rows: &BinaryRows<'_>,
     ranked: &Ranked<'_>,
     n_bins: NonZeroUsize,
-) -> (f64, f64) {
-    (error_of(&equal_width(rows, n_bins)), error_of(&equal_mass(ranked, n_bins)))
+) -> (Vec<CalibrationBin>, Vec<CalibrationBin>) {
+    (equal_width(rows, n_bins), equal_mass(ranked, n_bins))
 }
 
-fn error_of(bins: &[CalibrationBin]) -> f64 {
+pub(crate) fn error_of(bins: &[CalibrationBin]) -> f64 {
     let weight: f64 = bins.iter().map(|bin| bin.weight).sum();
     let error = |bin: &CalibrationBin| bin.weight * (bin.mean_label - bin.mean_prediction).abs();
     bins.iter().map(error).sum::<f64>() / weight

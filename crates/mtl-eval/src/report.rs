@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use crate::auc::auc_ranked;
 use crate::below_chance::below_chance_ranked;
-use crate::calibration::both_errors;
+use crate::calibration::{both_binnings, error_of};
 use crate::delong::delong_ranked;
 use crate::gauc::gauc_of;
 use crate::probabilities::ProbabilitySums;
 use crate::ranked::Ranked;
 use crate::{
-    BelowChance, BinaryRows, ConfidenceLevel, Gauc, GaucMode, Interval, Measured, group_aucs,
+    BelowChance, BinaryRows, CalibrationBin, ConfidenceLevel, Gauc, GaucMode, Interval, Measured,
+    group_aucs,
 };
 
 /// Settings of a report.
@@ -72,6 +73,8 @@ pub struct BinaryReport {
     pub ece: Measured,
     /// Calibration error in bins of equal mass.
     pub ece_equal_mass: Measured,
+    /// The reliability diagram, in bins of equal mass.
+    pub reliability: Measured<Vec<CalibrationBin>>,
 }
 
 impl BinaryReport {
@@ -80,8 +83,8 @@ impl BinaryReport {
         let ranked = Ranked::new(rows);
         let sums = ProbabilitySums::new(rows);
         let of_sums = |f: fn(&ProbabilitySums) -> f64| sums.as_ref().map(f).map_err(Clone::clone);
-        let errors = sums.clone().map(|_| both_errors(rows, &ranked, settings.n_bins));
-        let error = |f: fn((f64, f64)) -> f64| errors.clone().map(f).into();
+        let bins = sums.clone().map(|_| both_binnings(rows, &ranked, settings.n_bins));
+        let (by_width, by_mass) = (bins.clone().map(|(w, _)| w), bins.map(|(_, m)| m));
         BinaryReport {
             rows: rows.n_rows(),
             positives: rows.n_positives(),
@@ -94,8 +97,9 @@ impl BinaryReport {
             normalised_entropy: sums.clone().and_then(|sums| sums.normalised_entropy(rows)).into(),
             brier: of_sums(ProbabilitySums::brier).into(),
             pcoc: sums.clone().and_then(|sums| sums.pcoc(rows)).into(),
-            ece: error(|(equal_width, _)| equal_width),
-            ece_equal_mass: error(|(_, equal_mass)| equal_mass),
+            ece: by_width.map(|bins| error_of(&bins)).into(),
+            ece_equal_mass: by_mass.clone().map(|bins| error_of(&bins)).into(),
+            reliability: by_mass.into(),
         }
     }
 
@@ -115,7 +119,8 @@ mod tests {
     use super::*;
     use crate::oracle;
     use crate::{
-        Binning, below_chance, brier, delong, ece, gauc, log_loss, normalised_entropy, pcoc,
+        Binning, below_chance, brier, calibration_bins, delong, ece, gauc, log_loss,
+        normalised_entropy, pcoc,
     };
     use proptest::prelude::*;
 
@@ -189,6 +194,7 @@ mod tests {
                 prop_assert_eq!(report.ece, ece(&rows, by_width));
                 let by_mass = Binning::EqualMass(settings.n_bins);
                 prop_assert_eq!(report.ece_equal_mass, ece(&rows, by_mass));
+                prop_assert_eq!(report.reliability, calibration_bins(&rows, by_mass));
             }
         }
     }

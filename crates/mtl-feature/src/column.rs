@@ -24,6 +24,40 @@ pub enum Cell<'a> {
     Float(f64),
     /// True or false.
     Boolean(bool),
+    /// A list of values.
+    List(ListCell<'a>),
+}
+
+/// A list that one row holds: some rows of another column.
+#[derive(Clone, Copy, Debug)]
+pub struct ListCell<'a> {
+    items: &'a RawColumn,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> ListCell<'a> {
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The items, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Cell<'a>> + use<'a> {
+        let items = self.items;
+        (self.start..self.end).map(|i| items.cell(i))
+    }
+}
+
+impl PartialEq for ListCell<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
 impl Cell<'_> {
@@ -57,6 +91,10 @@ impl fmt::Display for Cell<'_> {
             Cell::Unsigned(value) => value.fmt(f),
             Cell::Float(value) => value.fmt(f),
             Cell::Boolean(value) => value.fmt(f),
+            Cell::List(list) => list.iter().enumerate().try_for_each(|(i, item)| match i {
+                0 => item.fmt(f),
+                _ => write!(f, "|{item}"),
+            }),
         }
     }
 }
@@ -156,6 +194,13 @@ pub enum Values {
     Float(Vec<f64>),
     /// True or false.
     Boolean(Vec<bool>),
+    /// Each row is a list: some consecutive values of another column, which pieces may share.
+    List {
+        /// For each row, where its items begin in `items` and where they end.
+        spans: Vec<(u32, u32)>,
+        /// The items of all rows.
+        items: Arc<RawColumn>,
+    },
     /// Each row points at one of a few values. What is done for a value is done once, not once a
     /// row, and pieces of one column may share their values.
     Dictionary {
@@ -177,7 +222,7 @@ impl RawColumn {
     /// A column without missing values.
     ///
     /// # Panics
-    /// If a dictionary's code points past its values.
+    /// If a dictionary's code points past its values, or a list past its items.
     pub fn new(values: Values) -> Self {
         Self::with_missing(values, None)
     }
@@ -199,6 +244,10 @@ impl RawColumn {
             let fits = codes.all(|(i, &code)| (code as usize) < n_values || column.is_missing(i));
             assert!(fits, "a dictionary's code points past its {n_values} values");
         }
+        if let Values::List { spans, items } = &column.values {
+            let fits = |&(start, end): &(u32, u32)| start <= end && end as usize <= items.len();
+            assert!(spans.iter().all(fits), "a list points past its {} items", items.len());
+        }
         column
     }
 
@@ -215,6 +264,7 @@ impl RawColumn {
             Values::Unsigned(values) => values.len(),
             Values::Float(values) => values.len(),
             Values::Boolean(values) => values.len(),
+            Values::List { spans, .. } => spans.len(),
             Values::Dictionary { codes, .. } => codes.len(),
         }
     }
@@ -248,6 +298,10 @@ impl RawColumn {
             Values::Unsigned(values) => Cell::Unsigned(values[i]),
             Values::Float(values) => Cell::Float(values[i]),
             Values::Boolean(values) => Cell::Boolean(values[i]),
+            Values::List { spans, items } => {
+                let (start, end) = spans[i];
+                Cell::List(ListCell { items, start: start as usize, end: end as usize })
+            }
             Values::Dictionary { codes, values } => values.cell(codes[i] as usize),
         }
     }
@@ -267,6 +321,9 @@ impl RawColumn {
             Values::Unsigned(values) => Values::Unsigned(kept(values, keep)),
             Values::Float(values) => Values::Float(kept(values, keep)),
             Values::Boolean(values) => Values::Boolean(kept(values, keep)),
+            Values::List { spans, items } => {
+                Values::List { spans: kept(spans, keep), items: items.clone() }
+            }
             Values::Dictionary { codes, values } => {
                 Values::Dictionary { codes: kept(codes, keep), values: values.clone() }
             }
@@ -348,7 +405,9 @@ impl RawColumn {
             Values::Unsigned(values) => each(values, |i, v| visit(i, Cell::Unsigned(v))),
             Values::Float(values) => each(values, |i, v| visit(i, Cell::Float(v))),
             Values::Boolean(values) => each(values, |i, v| visit(i, Cell::Boolean(v))),
-            Values::Dictionary { .. } => (0..self.len()).try_for_each(|i| f(i, self.cell(i))),
+            Values::Dictionary { .. } | Values::List { .. } => {
+                (0..self.len()).try_for_each(|i| f(i, self.cell(i)))
+            }
         }
     }
 }

@@ -17,8 +17,13 @@ impl RawColumn {
     /// A column of equal cells in its smallest form.
     ///
     /// Texts become a dictionary if they have few distinct values, else integers if every one is
-    /// an integer written the usual way (see [`Key`]), else they stay. Other columns stay.
+    /// an integer written the usual way (see [`Key`]), else they stay. So do the items of lists.
+    /// Other columns stay.
     pub fn compact(self) -> Self {
+        if let Values::List { spans, items } = self.values {
+            let items = Arc::new(Arc::unwrap_or_clone(items).compact());
+            return Self { values: Values::List { spans, items }, missing: self.missing };
+        }
         let Values::Text(texts) = &self.values else { return self };
         let most = MOST_VALUES.min(texts.len() / 4);
         match dictionary(texts, most).or_else(|| self.integers(texts)) {

@@ -41,6 +41,13 @@ impl<V: Copy> KeyMap<V> {
 }
 
 impl KeyMap<u64> {
+    /// Adds the counts of another map.
+    pub(crate) fn merge(&mut self, other: Self) {
+        other.integers.into_iter().for_each(|(key, n)| *self.integers.entry(key).or_default() += n);
+        other.unsigned.into_iter().for_each(|(key, n)| *self.unsigned.entry(key).or_default() += n);
+        other.texts.into_iter().for_each(|(key, n)| *self.texts.entry(key).or_default() += n);
+    }
+
     /// Counts `count` more of a key.
     pub(crate) fn add(&mut self, key: &KeyRef<'_>, count: u64) {
         let text = match key {

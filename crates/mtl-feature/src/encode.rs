@@ -1,5 +1,6 @@
 //! Encoding: rows in, ids and numbers out.
 
+use mtl_nn::Lists;
 use rayon::prelude::*;
 
 use crate::key::key_of;
@@ -25,7 +26,7 @@ pub enum Targets {
 /// Encodes chunks of data that has the same columns throughout.
 #[derive(Clone, Debug)]
 pub struct Encoder<'a> {
-    features: &'a [FittedFeature],
+    schema: &'a Schema,
     labels: Vec<&'a LabelSpec>,
     group: Option<&'a str>,
     weight: Option<&'a str>,
@@ -65,12 +66,12 @@ impl<'a> Encoder<'a> {
         };
         let (group, weight) =
             (keep(schema.group(), "the group")?, keep(schema.weight(), "the weight")?);
-        Ok(Self { features: schema.features(), labels, group, weight })
+        Ok(Self { schema, labels, group, weight })
     }
 
     /// The columns that it reads, without doubles, in order of name.
     pub fn columns(&self) -> Vec<&'a str> {
-        let features = self.features.iter().map(FittedFeature::column);
+        let features = self.schema.features().iter().map(FittedFeature::column);
         let labels = self.labels.iter().map(|label| label.column_name());
         let mut columns: Vec<&str> =
             features.chain(labels).chain(self.group).chain(self.weight).collect();
@@ -82,10 +83,11 @@ impl<'a> Encoder<'a> {
     /// A table without rows, with the columns that [`encode`](Self::encode) fills.
     pub fn table(&self) -> FeatureTable {
         let mut table = FeatureTable::new(0);
-        for feature in self.features {
+        for feature in self.schema.features() {
             let name = feature.name().to_owned();
             match feature.encoding() {
                 Encoding::Scaling(_) => table.values.push((name, Vec::new())),
+                _ if feature.is_sequence() => table.lists.push((name, Lists::new())),
                 _ => table.ids.push((name, Vec::new())),
             }
             let indicator = feature.spec().indicator_name();
@@ -106,7 +108,8 @@ impl<'a> Encoder<'a> {
     /// # Panics
     /// If the table has other columns.
     pub fn encode(&self, chunk: &Chunk, table: &mut FeatureTable) -> Result<()> {
-        let features = self.features.iter().map(Job::Feature);
+        let features = self.schema.features().iter();
+        let features = features.map(|f| Job::Feature(f, self.schema.ids_of(f).encoding()));
         let labels = self.labels.iter().map(|label| Job::Label(label));
         let group = self.group.iter().map(|column| Job::Group(column));
         let weight = self.weight.iter().map(|column| Job::Weight(column));
@@ -133,7 +136,8 @@ fn missing<S: AsRef<str>>(column: &str, needed_by: String, available: &[S]) -> E
 }
 
 enum Job<'a> {
-    Feature(&'a FittedFeature),
+    /// A feature and its encoding, which may be another's.
+    Feature(&'a FittedFeature, &'a Encoding),
     Label(&'a LabelSpec),
     Group(&'a str),
     Weight(&'a str),
@@ -141,6 +145,7 @@ enum Job<'a> {
 
 enum Encoded {
     Ids(Vec<u32>),
+    Lists(Lists),
     Values(Vec<f32>, Option<Vec<f32>>),
     Groups(Vec<u64>),
 }
@@ -148,7 +153,7 @@ enum Encoded {
 impl Job<'_> {
     fn run(&self, chunk: &Chunk) -> Result<Encoded> {
         let name = match self {
-            Job::Feature(feature) => feature.column(),
+            Job::Feature(feature, _) => feature.column(),
             Job::Label(label) => label.column_name(),
             Job::Group(column) | Job::Weight(column) => column,
         };
@@ -160,7 +165,7 @@ impl Job<'_> {
 
     fn needed_by(&self) -> String {
         match self {
-            Job::Feature(feature) => format!("feature `{}`", feature.name()),
+            Job::Feature(feature, _) => format!("feature `{}`", feature.name()),
             Job::Label(label) => format!("label `{}`", label.name),
             Job::Group(_) => "the group".to_owned(),
             Job::Weight(_) => "the weight".to_owned(),
@@ -169,7 +174,7 @@ impl Job<'_> {
 
     fn encode(&self, column: &RawColumn) -> std::result::Result<Encoded, (usize, &'static str)> {
         match self {
-            Job::Feature(feature) => encode_feature(feature, column),
+            Job::Feature(feature, encoding) => encode_feature(feature, encoding, column),
             Job::Label(label) => {
                 column.map_cells(label.parser()).map(|labels| Encoded::Values(labels, None))
             }
@@ -182,10 +187,13 @@ impl Job<'_> {
 
     fn append(&self, encoded: Encoded, table: &mut FeatureTable) {
         match (self, encoded) {
-            (Job::Feature(feature), Encoded::Ids(ids)) => {
+            (Job::Feature(feature, _), Encoded::Ids(ids)) => {
                 column_mut(&mut table.ids, feature.name()).extend(ids);
             }
-            (Job::Feature(feature), Encoded::Values(values, indicator)) => {
+            (Job::Feature(feature, _), Encoded::Lists(lists)) => {
+                column_mut(&mut table.lists, feature.name()).extend_rows(&lists, 0, lists.rows());
+            }
+            (Job::Feature(feature, _), Encoded::Values(values, indicator)) => {
                 column_mut(&mut table.values, feature.name()).extend(values);
                 if let (Some(marks), Some(name)) = (indicator, feature.spec().indicator_name()) {
                     column_mut(&mut table.values, &name).extend(marks);
@@ -207,9 +215,19 @@ impl Job<'_> {
 
 fn encode_feature(
     feature: &FittedFeature,
+    encoding: &Encoding,
     column: &RawColumn,
 ) -> std::result::Result<Encoded, (usize, &'static str)> {
-    match feature.encoding() {
+    if feature.is_sequence() {
+        let cutter = feature.spec().cutter();
+        let id = |cell: Cell<'_>| match encoding {
+            Encoding::Vocabulary(vocabulary) => vocabulary.id(cell),
+            Encoding::Hashed { buckets } => hashed_id(cell, *buckets),
+            _ => unreachable!("a sequence has a vocabulary or is hashed"),
+        };
+        return cutter.encode(column, id).map(Encoded::Lists);
+    }
+    match encoding {
         Encoding::Vocabulary(vocabulary) => {
             column.map_cells(|cell| vocabulary.id(cell)).map(Encoded::Ids)
         }
@@ -224,6 +242,7 @@ fn encode_feature(
             let indicator = feature.spec().missing_indicator.then(|| missing_marks(column));
             Ok(Encoded::Values(values, indicator))
         }
+        Encoding::Shared { .. } => unreachable!("the encoding is the owner's"),
     }
 }
 
@@ -243,7 +262,7 @@ fn weight(cell: Cell<'_>) -> std::result::Result<f32, &'static str> {
     }
 }
 
-fn column_mut<'t, T>(columns: &'t mut [(String, Vec<T>)], name: &str) -> &'t mut Vec<T> {
+fn column_mut<'t, T>(columns: &'t mut [(String, T)], name: &str) -> &'t mut T {
     let found = columns.binary_search_by(|(other, _)| other.as_str().cmp(name));
     &mut columns[found.expect("the table was made by this encoder")].1
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use foldhash::{HashMap, HashMapExt};
-use mtl_nn::{Batch, Graph};
+use mtl_nn::{Batch, Graph, Lists};
 
 use crate::input::{FEATURE_SLOT, GROUP_SLOT, LABEL_SLOT, WEIGHT_SLOT};
 use crate::{Error, FeatureTable, Result};
@@ -15,6 +15,7 @@ use crate::{Error, FeatureTable, Result};
 #[derive(Debug)]
 pub struct Feed<'t> {
     ids: Vec<Cow<'t, [u32]>>,
+    lists: Vec<&'t Lists>,
     values: Vec<Source<'t>>,
 }
 
@@ -45,6 +46,12 @@ impl<'t> Feed<'t> {
             let names = || table.ids().iter().map(|(name, _)| name.as_str()).collect();
             ids.push(Cow::Borrowed(found.ok_or_else(|| missing(&slot.name, names()))?));
         }
+        let mut lists = Vec::with_capacity(graph.list_slots().len());
+        for slot in graph.list_slots() {
+            let found = slot.name.strip_prefix(FEATURE_SLOT).and_then(|name| table.lists_of(name));
+            let names = || table.lists().iter().map(|(name, _)| name.as_str()).collect();
+            lists.push(found.ok_or_else(|| missing(&slot.name, names()))?);
+        }
         let mut values = Vec::with_capacity(graph.value_slots().len());
         for slot in graph.value_slots() {
             let name = slot.name.as_str();
@@ -58,7 +65,7 @@ impl<'t> Feed<'t> {
                 Source::Column(found.ok_or_else(|| missing(name, names()))?)
             });
         }
-        Ok(Self { ids, values })
+        Ok(Self { ids, lists, values })
     }
 
     /// Fills `batch` with these rows, in this order; allocates only to grow.
@@ -70,6 +77,10 @@ impl<'t> Feed<'t> {
         for (column, out) in self.ids.iter().zip(&mut batch.ids) {
             out.clear();
             out.extend(rows.iter().map(|&row| column[row as usize]));
+        }
+        for (lists, out) in self.lists.iter().zip(&mut batch.lists) {
+            out.clear();
+            rows.iter().for_each(|&row| out.push(lists.row(row as usize)));
         }
         for (source, out) in self.values.iter().zip(&mut batch.values) {
             out.clear();
@@ -89,6 +100,10 @@ impl<'t> Feed<'t> {
         for (column, out) in self.ids.iter().zip(&mut batch.ids) {
             out.clear();
             out.extend_from_slice(&column[start..end]);
+        }
+        for (lists, out) in self.lists.iter().zip(&mut batch.lists) {
+            out.clear();
+            out.extend_rows(lists, start, end);
         }
         for (source, out) in self.values.iter().zip(&mut batch.values) {
             out.clear();

@@ -8,8 +8,8 @@ use crate::numeric::ScalingFitter;
 use crate::quantile::QuantileFitter;
 use crate::spec::Plan;
 use crate::{
-    Chunk, Encoding, Error, FeatureSpec, FittedFeature, LabelSpec, RawColumn, Result, Schema,
-    SchemaSpec, Vocabulary,
+    Chunk, Encoding, Error, FeatureKind, FeatureSpec, FittedFeature, LabelSpec, RawColumn, Result,
+    Schema, SchemaSpec, Vocabulary,
 };
 
 /// Learns a [`Schema`] from training rows that come in chunks.
@@ -38,6 +38,7 @@ impl SchemaFitter {
         let mut labels = spec.labels;
         labels.iter().try_for_each(LabelSpec::check)?;
         labels.sort_by(|a, b| a.name.cmp(&b.name));
+        features.iter().try_for_each(|feature| feature.check_others(&features))?;
         let indicators = features.iter().filter_map(|feature| feature.spec.indicator_name());
         let names = features.iter().map(|feature| feature.spec.name.clone()).chain(indicators);
         check_distinct("features", names)?;
@@ -76,7 +77,9 @@ impl SchemaFitter {
         if self.n_rows == 0 {
             return Err(Error::NoRows);
         }
-        let features = self.features.into_par_iter().map(FeatureFitter::finish).collect();
+        let mut features = self.features;
+        share_counts(&mut features);
+        let features = features.into_par_iter().map(FeatureFitter::finish).collect();
         let labels = self.labels.into_iter().map(LabelFitter::finish).collect::<Result<_>>()?;
         Ok(Schema::from_parts(features, labels, self.group, self.weight))
     }
@@ -110,6 +113,22 @@ impl LabelFitter {
     }
 }
 
+fn names(features: &[FeatureFitter]) -> Vec<&str> {
+    features.iter().map(|feature| feature.spec.name.as_str()).collect()
+}
+
+/// Adds what was counted for others' vocabularies to theirs.
+fn share_counts(features: &mut [FeatureFitter]) {
+    for i in 0..features.len() {
+        let State::Shared { counts, with } = &mut features[i].state else { continue };
+        let (counts, with) = (std::mem::take(counts), with.clone());
+        let owner = features.iter_mut().find(|feature| feature.spec.name == with);
+        if let Some(State::Vocabulary { counts: to, .. }) = owner.map(|owner| &mut owner.state) {
+            to.merge(counts);
+        }
+    }
+}
+
 fn count_keys(
     column: &RawColumn,
     counts: &mut KeyMap<u64>,
@@ -139,8 +158,18 @@ struct FeatureFitter {
 
 #[derive(Debug)]
 enum State {
-    Vocabulary { counts: KeyMap<u64>, min_count: u64 },
-    Hashed { buckets: u32 },
+    Vocabulary {
+        counts: KeyMap<u64>,
+        min_count: u64,
+    },
+    /// Values counted for another feature's vocabulary.
+    Shared {
+        counts: KeyMap<u64>,
+        with: String,
+    },
+    Hashed {
+        buckets: u32,
+    },
     Scaling(ScalingFitter),
     Quantiles(QuantileFitter),
 }
@@ -151,6 +180,10 @@ impl FeatureFitter {
             Plan::Vocabulary { min_count } => {
                 State::Vocabulary { counts: KeyMap::default(), min_count }
             }
+            Plan::Shared => {
+                let with = spec.shares.clone().unwrap_or_default();
+                State::Shared { counts: KeyMap::default(), with }
+            }
             Plan::Hashed { buckets } => State::Hashed { buckets },
             Plan::Scaling { log1p, standardise } => {
                 State::Scaling(ScalingFitter::new(log1p, standardise))
@@ -160,11 +193,41 @@ impl FeatureFitter {
         Ok(Self { spec, state })
     }
 
+    /// Whether the features that this one names are there and fit.
+    fn check_others(&self, all: &[Self]) -> Result<()> {
+        let find = |name: &String| all.iter().find(|other| other.spec.name == *name);
+        if let Some(name) = &self.spec.shares {
+            let expected = "another categorical or sequence feature that itself shares with none";
+            match find(name).map(|owner| (&owner.state, owner.spec.name == self.spec.name)) {
+                Some((State::Vocabulary { .. } | State::Hashed { .. }, false)) => {}
+                _ => return Err(self.spec.wrong_name("shares", name, expected, &names(all))),
+            }
+        }
+        if let Some(name) = &self.spec.target {
+            let fits =
+                find(name).is_some_and(|target| target.spec.kind == FeatureKind::Categorical);
+            if !fits {
+                let expected = "the categorical feature whose value the sequence is compared with";
+                return Err(self.spec.wrong_name("target", name, expected, &names(all)));
+            }
+        }
+        Ok(())
+    }
+
     fn observe(&mut self, chunk: &Chunk) -> Result<()> {
         let name = self.spec.column_name();
         let column = chunk.need(name, || format!("feature `{}`", self.spec.name))?;
         let counted = match &mut self.state {
-            State::Vocabulary { counts, .. } => count_keys(column, counts),
+            State::Vocabulary { counts, .. } | State::Shared { counts, .. } => match self.spec.kind
+            {
+                FeatureKind::Sequence => self.spec.cutter().each_of(column, |item| {
+                    if let Some(key) = key_of(item)? {
+                        counts.add(&key, 1);
+                    }
+                    Ok(())
+                }),
+                _ => count_keys(column, counts),
+            },
             State::Hashed { .. } => Ok(()),
             State::Scaling(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
             State::Quantiles(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
@@ -178,6 +241,7 @@ impl FeatureFitter {
             State::Vocabulary { counts, min_count } => {
                 Encoding::Vocabulary(Vocabulary::from_counts(counts, min_count))
             }
+            State::Shared { with, .. } => Encoding::Shared { with },
             State::Hashed { buckets } => Encoding::Hashed { buckets },
             State::Scaling(fitter) => Encoding::Scaling(fitter.finish()),
             State::Quantiles(fitter) => Encoding::Quantiles(fitter.finish()),

@@ -108,6 +108,7 @@ pub(crate) fn key_of(cell: Cell<'_>) -> Result<Option<KeyRef<'_>>, &'static str>
         },
         Cell::Boolean(value) => KeyRef::Text(if value { "true" } else { "false" }),
         Cell::Float(value) => return key_of_float(value).map(Some),
+        Cell::List(_) => return Err("one value, not a list (`kind = \"sequence\"` reads lists)"),
         Cell::Text(text) => match canonical_integer(text) {
             Some(Key::Integer(value)) => KeyRef::Integer(value),
             Some(Key::Unsigned(value)) => KeyRef::Unsigned(value),

@@ -17,6 +17,7 @@ pub(crate) fn number_of(cell: Cell<'_>) -> Result<Option<f64>, &'static str> {
         Cell::Float(value) => value,
         Cell::Boolean(value) => f64::from(u8::from(value)),
         Cell::Text(text) => parse(text)?,
+        Cell::List(_) => return Err("a number, not a list"),
     };
     match value.is_finite() {
         true => Ok(Some(value)),

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::key_of;
 use crate::{
-    Cell, Chunk, Encoder, FIRST_KNOWN, FeatureSpec, FeatureTable, LabelSpec, MISSING, Quantiles,
-    Result, Scaling, Targets, Vocabulary,
+    Cell, Chunk, Encoder, FIRST_KNOWN, FeatureKind, FeatureSpec, FeatureTable, LabelSpec, MISSING,
+    Quantiles, Result, Scaling, Targets, Vocabulary,
 };
 
 /// How the values of one feature are encoded.
@@ -24,17 +24,28 @@ pub enum Encoding {
     Scaling(Scaling),
     /// Ids of quantile buckets.
     Quantiles(Quantiles),
+    /// The ids, and the table, of another feature: see [`Schema::ids_of`].
+    Shared {
+        /// That feature's name.
+        with: String,
+    },
 }
 
 impl Encoding {
-    /// Rows of an embedding table for it, the reserved ids included; `None` for numbers.
+    /// Rows of an embedding table for it, the reserved ids included; `None` for numbers, and for
+    /// what is shared with another feature.
     pub fn n_rows(&self) -> Option<usize> {
         match self {
             Encoding::Vocabulary(vocabulary) => Some(vocabulary.n_rows()),
             Encoding::Hashed { buckets } => Some(*buckets as usize + FIRST_KNOWN as usize),
             Encoding::Quantiles(quantiles) => Some(quantiles.n_rows()),
-            Encoding::Scaling(_) => None,
+            Encoding::Scaling(_) | Encoding::Shared { .. } => None,
         }
+    }
+
+    /// Whether it gives numbers, not ids.
+    pub(crate) const fn is_number(&self) -> bool {
+        matches!(self, Encoding::Scaling(_))
     }
 }
 
@@ -69,6 +80,11 @@ impl FittedFeature {
     /// What the user wrote.
     pub fn spec(&self) -> &FeatureSpec {
         &self.spec
+    }
+
+    /// Whether it has a list of ids a row.
+    pub fn is_sequence(&self) -> bool {
+        self.spec.kind == FeatureKind::Sequence
     }
 
     /// What was learnt.
@@ -137,19 +153,40 @@ impl Schema {
         self.weight.as_deref()
     }
 
-    /// The features that have ids, in order of name: the id columns of a [`FeatureTable`].
+    /// The feature whose ids and table a feature uses: itself, unless it shares another's.
+    ///
+    /// # Panics
+    /// If the feature is not of this schema.
+    pub fn ids_of<'a>(&'a self, feature: &'a FittedFeature) -> &'a FittedFeature {
+        match &feature.encoding {
+            Encoding::Shared { with } => self.feature(with).expect("checked when it was fitted"),
+            _ => feature,
+        }
+    }
+
+    /// The features that have one id a row, in order of name: the id columns of a
+    /// [`FeatureTable`].
     pub fn categorical(&self) -> impl Iterator<Item = CategoricalShape<'_>> {
-        self.features.iter().filter_map(|feature| {
-            let FeatureSpec { name, dim, groups, .. } = &feature.spec;
-            let n_rows = feature.encoding.n_rows()?;
-            Some(CategoricalShape { name, n_rows, dim: *dim, groups })
-        })
+        self.features.iter().filter(|f| !f.is_sequence()).filter_map(|f| self.shape(f))
+    }
+
+    /// The features that have a list of ids a row, in order of name: the lists of a
+    /// [`FeatureTable`].
+    pub fn sequences(&self) -> impl Iterator<Item = CategoricalShape<'_>> {
+        self.features.iter().filter(|f| f.is_sequence()).filter_map(|f| self.shape(f))
+    }
+
+    fn shape<'a>(&'a self, feature: &'a FittedFeature) -> Option<CategoricalShape<'a>> {
+        let FeatureSpec { name, groups, .. } = &feature.spec;
+        let owner = self.ids_of(feature);
+        let n_rows = owner.encoding.n_rows()?;
+        Some(CategoricalShape { name, n_rows, dim: owner.spec.dim, groups })
     }
 
     /// The names of the numeric values, missing indicators included, in order of name: the value
     /// columns of a [`FeatureTable`].
     pub fn numeric(&self) -> Vec<String> {
-        let numbers = self.features.iter().filter(|feature| feature.encoding.n_rows().is_none());
+        let numbers = self.features.iter().filter(|feature| feature.encoding.is_number());
         let mut names: Vec<String> = numbers
             .flat_map(|f| [Some(f.spec.name.clone()), f.spec.indicator_name()])
             .flatten()

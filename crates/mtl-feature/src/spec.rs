@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LabelSpec, Result};
+use crate::sequence::Cutter;
+use crate::{AttentionConfig, Error, Keep, LabelSpec, Pooling, Result, nearest_names};
 
 /// Whether a feature's values are names or sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ pub enum FeatureKind {
     Categorical,
     /// Values are sizes: a number, or the id of a bucket of numbers.
     Numeric,
+    /// Values are lists of names, such as a history: an id for each item, pooled into one vector.
+    Sequence,
 }
 
 /// What is done to a numeric feature.
@@ -38,12 +41,19 @@ pub enum Transform {
 /// | key | default | purpose | range |
 /// |---|---|---|---|
 /// | `name` | – | the feature's name | not empty |
-/// | `kind` | – | `"categorical"` or `"numeric"` | |
+/// | `kind` | – | `"categorical"`, `"numeric"` or `"sequence"` | |
 /// | `column` | `name` | the column it reads | |
 /// | `groups` | none | groups by which a model may read features | |
 /// | `dim` | the model's | embedding dimension (ids only) | ≥ 1 |
-/// | `min_count` | 1 | training rows a value needs to be known (vocabulary) | ≥ 1 |
+/// | `min_count` | 1 | training rows (items of a sequence) a value needs to be known (vocabulary) | ≥ 1 |
 /// | `hash_buckets` | – | hash values into so many ids in place of a vocabulary | 1 to 2³¹ |
+/// | `shares` | – | reads the ids and the table of another feature (categorical, sequence) | a feature with ids |
+/// | `separator` | `"|"` | what stands between the items of a text (sequence) | not empty |
+/// | `max_length` | 50 | items read, at most (sequence) | 1 to 10,000 |
+/// | `keep` | `"last"` | which items of a longer one: `"last"` or `"first"` (sequence) | |
+/// | `pooling` | `"mean"` | see [`Pooling`] (sequence) | |
+/// | `target` | – | what `"din"` compares items with (sequence) | a categorical feature |
+/// | `attention` | see there | an [`AttentionConfig`] (`"din"`) | |
 /// | `transform` | `"none"` | see [`Transform`] (numeric) | |
 /// | `buckets` | – | number of buckets (`"quantiles"`) | ≥ 2 |
 /// | `missing_indicator` | false | a second value `<name>.missing`, 1 where missing, else 0 (numeric) | |
@@ -70,6 +80,27 @@ pub struct FeatureSpec {
     /// Hashing in place of a vocabulary.
     #[serde(default)]
     pub hash_buckets: Option<u32>,
+    /// The feature whose ids and table it reads.
+    #[serde(default)]
+    pub shares: Option<String>,
+    /// What stands between the items of a sequence.
+    #[serde(default)]
+    pub separator: Option<String>,
+    /// Items of a sequence that are read, at most.
+    #[serde(default)]
+    pub max_length: Option<usize>,
+    /// Which items of a longer sequence are read.
+    #[serde(default)]
+    pub keep: Option<Keep>,
+    /// How a sequence becomes one vector.
+    #[serde(default)]
+    pub pooling: Option<Pooling>,
+    /// The feature that the items of a sequence are compared with.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// How they are compared.
+    #[serde(default)]
+    pub attention: Option<AttentionConfig>,
     /// What is done to a numeric feature.
     #[serde(default)]
     pub transform: Option<Transform>,
@@ -92,6 +123,11 @@ impl FeatureSpec {
         Self::of_kind(name.into(), FeatureKind::Numeric)
     }
 
+    /// A list of names a row, with a vocabulary of every training item, pooled by its mean.
+    pub fn sequence(name: impl Into<String>) -> Self {
+        Self::of_kind(name.into(), FeatureKind::Sequence)
+    }
+
     fn of_kind(name: String, kind: FeatureKind) -> Self {
         Self {
             name,
@@ -101,6 +137,13 @@ impl FeatureSpec {
             dim: None,
             min_count: None,
             hash_buckets: None,
+            shares: None,
+            separator: None,
+            max_length: None,
+            keep: None,
+            pooling: None,
+            target: None,
+            attention: None,
             transform: None,
             buckets: None,
             missing_indicator: false,
@@ -137,6 +180,43 @@ impl FeatureSpec {
         self
     }
 
+    /// Reads the ids and the table of another feature.
+    pub fn shares(mut self, feature: impl Into<String>) -> Self {
+        self.shares = Some(feature.into());
+        self
+    }
+
+    /// Sets what stands between the items of a sequence that is text.
+    pub fn separator(mut self, separator: impl Into<String>) -> Self {
+        self.separator = Some(separator.into());
+        self
+    }
+
+    /// Reads so many items of a sequence, at most.
+    pub fn max_length(mut self, max_length: usize) -> Self {
+        self.max_length = Some(max_length);
+        self
+    }
+
+    /// Sets which items of a longer sequence are read.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
+    /// Sets how a sequence becomes one vector.
+    pub fn pooling(mut self, pooling: Pooling) -> Self {
+        self.pooling = Some(pooling);
+        self
+    }
+
+    /// Pools a sequence by target attention ([`Pooling::Din`]): its items are compared with the
+    /// value of another feature.
+    pub fn din(mut self, target: impl Into<String>) -> Self {
+        self.target = Some(target.into());
+        self.pooling(Pooling::Din)
+    }
+
     /// Transforms a numeric feature.
     pub fn transform(mut self, transform: Transform) -> Self {
         self.transform = Some(transform);
@@ -160,6 +240,20 @@ impl FeatureSpec {
         self.column.as_deref().unwrap_or(&self.name)
     }
 
+    /// How it is cut into items, if it is a sequence.
+    pub(crate) fn cutter(&self) -> Cutter<'_> {
+        Cutter {
+            separator: self.separator.as_deref().unwrap_or("|"),
+            max_length: self.longest(),
+            keep: self.keep.unwrap_or_default(),
+        }
+    }
+
+    /// Items of a sequence that are read, at most.
+    pub(crate) fn longest(&self) -> usize {
+        self.max_length.unwrap_or(50)
+    }
+
     /// The name of its missing indicator.
     pub(crate) fn indicator_name(&self) -> Option<String> {
         self.missing_indicator.then(|| format!("{}.missing", self.name))
@@ -174,12 +268,94 @@ impl FeatureSpec {
             return Err(self.wrong("dim", 0, "at least 1"));
         }
         match self.kind {
-            FeatureKind::Categorical => self.check_categorical(),
-            FeatureKind::Numeric => self.check_numeric(),
+            FeatureKind::Categorical => {
+                self.check_no_sequence()?;
+                self.check_ids()
+            }
+            FeatureKind::Numeric => {
+                self.check_no_sequence()?;
+                self.check_numeric()
+            }
+            FeatureKind::Sequence => {
+                self.check_sequence()?;
+                self.check_ids()
+            }
         }
     }
 
-    fn check_categorical(&self) -> Result<Plan> {
+    /// The keys of sequences that are given.
+    fn sequence_keys(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let text = |text: &Option<String>| text.as_ref().map(|text| format!("`{text}`"));
+        [
+            ("separator", text(&self.separator)),
+            ("max_length", self.max_length.map(|length| length.to_string())),
+            ("keep", self.keep.map(|keep| format!("{keep:?}").to_lowercase())),
+            ("pooling", self.pooling.map(|pooling| format!("{pooling:?}").to_lowercase())),
+            ("target", text(&self.target)),
+            ("attention", self.attention.as_ref().map(|_| "given".to_owned())),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+    }
+
+    fn check_no_sequence(&self) -> Result<()> {
+        match self.sequence_keys().next() {
+            None => Ok(()),
+            Some((key, value)) => {
+                Err(self.wrong(key, value, "nothing: it is for sequence features only"))
+            }
+        }
+    }
+
+    fn check_sequence(&self) -> Result<()> {
+        if self.separator.as_ref().is_some_and(String::is_empty) {
+            return Err(self.wrong("separator", "empty", "a text, such as `|`"));
+        }
+        if !(1..=10_000).contains(&self.longest()) {
+            return Err(self.wrong("max_length", self.longest(), "1 to 10000"));
+        }
+        let is_din = self.pooling == Some(Pooling::Din);
+        match &self.target {
+            None if is_din => {
+                let expected =
+                    "the feature that items are compared with, beside `pooling = \"din\"`";
+                return Err(self.wrong("target", "not given", expected));
+            }
+            Some(target) if !is_din => {
+                return Err(self.wrong("target", format!("`{target}`"), ONLY_DIN));
+            }
+            _ => {}
+        }
+        match &self.attention {
+            Some(_) if !is_din => Err(self.wrong("attention", "given", ONLY_DIN)),
+            Some(attention) if attention.units.contains(&0) => {
+                Err(self.wrong("attention.units", 0, "at least 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error about the name of another feature, with the nearest that there are.
+    pub(crate) fn wrong_name(
+        &self,
+        key: &'static str,
+        name: &str,
+        expected: &str,
+        names: &[&str],
+    ) -> Error {
+        let nearest = nearest_names(name, names);
+        let near = nearest.iter().find(|near| *near != name && **near != self.name);
+        let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        self.wrong(key, format!("`{name}`"), &format!("{expected}{hint}"))
+    }
+
+    /// The error for a target that cannot be one.
+    pub(crate) fn wrong_target(&self, expected: &str) -> Error {
+        let target = self.target.as_deref().unwrap_or_default();
+        self.wrong("target", format!("`{target}`"), expected)
+    }
+
+    fn check_ids(&self) -> Result<Plan> {
         const ONLY: &str = "nothing: it is for numeric features only";
         if let Some(transform) = self.transform {
             return Err(self.wrong("transform", format!("{transform:?}").to_lowercase(), ONLY));
@@ -189,6 +365,15 @@ impl FeatureSpec {
         }
         if self.missing_indicator {
             return Err(self.wrong("missing_indicator", true, ONLY));
+        }
+        if self.shares.is_some() {
+            const OWN: &str = "nothing beside `shares`: it is the other feature's";
+            return match (self.hash_buckets, self.min_count, self.dim) {
+                (Some(buckets), ..) => Err(self.wrong("hash_buckets", buckets, OWN)),
+                (_, Some(count), _) => Err(self.wrong("min_count", count, OWN)),
+                (.., Some(dim)) => Err(self.wrong("dim", dim, OWN)),
+                _ => Ok(Plan::Shared),
+            };
         }
         match (self.hash_buckets, self.min_count) {
             (Some(_), Some(count)) => {
@@ -204,12 +389,15 @@ impl FeatureSpec {
     }
 
     fn check_numeric(&self) -> Result<Plan> {
-        const ONLY: &str = "nothing: it is for categorical features only";
+        const ONLY: &str = "nothing: it is for categorical features and sequences only";
         if let Some(count) = self.min_count {
             return Err(self.wrong("min_count", count, ONLY));
         }
         if let Some(buckets) = self.hash_buckets {
             return Err(self.wrong("hash_buckets", buckets, ONLY));
+        }
+        if let Some(shares) = &self.shares {
+            return Err(self.wrong("shares", format!("`{shares}`"), ONLY));
         }
         let transform = self.transform.unwrap_or_default();
         if transform == Transform::Quantiles {
@@ -240,13 +428,26 @@ impl FeatureSpec {
     }
 }
 
+const ONLY_DIN: &str = "it with `pooling = \"din\"` only";
+
 /// How a feature will be encoded: what a [`FeatureSpec`] means once checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Plan {
-    Vocabulary { min_count: u64 },
-    Hashed { buckets: u32 },
-    Scaling { log1p: bool, standardise: bool },
-    Quantiles { n_buckets: usize },
+    Vocabulary {
+        min_count: u64,
+    },
+    Hashed {
+        buckets: u32,
+    },
+    /// The ids of another feature.
+    Shared,
+    Scaling {
+        log1p: bool,
+        standardise: bool,
+    },
+    Quantiles {
+        n_buckets: usize,
+    },
 }
 
 /// Everything that is read from a row: features, labels, and the columns that are neither.

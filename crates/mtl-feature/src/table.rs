@@ -1,5 +1,7 @@
 //! Encoded rows.
 
+use mtl_nn::Lists;
+
 use crate::{Error, Result};
 
 /// Encoded rows, column by column. Every kind of column is sorted by name, so nothing about a model
@@ -10,6 +12,7 @@ use crate::{Error, Result};
 pub struct FeatureTable {
     pub(crate) n_rows: usize,
     pub(crate) ids: Vec<(String, Vec<u32>)>,
+    pub(crate) lists: Vec<(String, Lists)>,
     pub(crate) values: Vec<(String, Vec<f32>)>,
     pub(crate) labels: Vec<(String, Vec<f32>)>,
     pub(crate) weights: Option<Vec<f32>>,
@@ -27,7 +30,20 @@ impl FeatureTable {
     /// # Errors
     /// [`Error::Length`] or [`Error::Twice`], as for the others.
     pub fn with_ids(mut self, name: impl Into<String>, ids: Vec<u32>) -> Result<Self> {
-        insert("features", &mut self.ids, name.into(), ids, self.n_rows)?;
+        let name = name.into();
+        check_length(&name, ids.len(), self.n_rows)?;
+        insert("features", &mut self.ids, name, ids)?;
+        Ok(self)
+    }
+
+    /// Adds the lists of ids of a sequence.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Twice`].
+    pub fn with_lists(mut self, name: impl Into<String>, lists: Lists) -> Result<Self> {
+        let name = name.into();
+        check_length(&name, lists.rows(), self.n_rows)?;
+        insert("features", &mut self.lists, name, lists)?;
         Ok(self)
     }
 
@@ -36,7 +52,9 @@ impl FeatureTable {
     /// # Errors
     /// [`Error::Length`] or [`Error::Twice`].
     pub fn with_values(mut self, name: impl Into<String>, values: Vec<f32>) -> Result<Self> {
-        insert("features", &mut self.values, name.into(), values, self.n_rows)?;
+        let name = name.into();
+        check_length(&name, values.len(), self.n_rows)?;
+        insert("features", &mut self.values, name, values)?;
         Ok(self)
     }
 
@@ -45,7 +63,9 @@ impl FeatureTable {
     /// # Errors
     /// [`Error::Length`] or [`Error::Twice`].
     pub fn with_label(mut self, name: impl Into<String>, labels: Vec<f32>) -> Result<Self> {
-        insert("labels", &mut self.labels, name.into(), labels, self.n_rows)?;
+        let name = name.into();
+        check_length(&name, labels.len(), self.n_rows)?;
+        insert("labels", &mut self.labels, name, labels)?;
         Ok(self)
     }
 
@@ -88,6 +108,11 @@ impl FeatureTable {
         &self.ids
     }
 
+    /// The sequences: names and lists of ids, in order of name.
+    pub fn lists(&self) -> &[(String, Lists)] {
+        &self.lists
+    }
+
     /// The numeric features: names and values, in order of name.
     pub fn values(&self) -> &[(String, Vec<f32>)] {
         &self.values
@@ -110,17 +135,22 @@ impl FeatureTable {
 
     /// The ids of a categorical feature.
     pub fn ids_of(&self, name: &str) -> Option<&[u32]> {
-        find(&self.ids, name)
+        find(&self.ids, name).map(Vec::as_slice)
+    }
+
+    /// The lists of ids of a sequence.
+    pub fn lists_of(&self, name: &str) -> Option<&Lists> {
+        find(&self.lists, name)
     }
 
     /// The values of a numeric feature.
     pub fn values_of(&self, name: &str) -> Option<&[f32]> {
-        find(&self.values, name)
+        find(&self.values, name).map(Vec::as_slice)
     }
 
     /// A label, NaN where missing.
     pub fn label_of(&self, name: &str) -> Option<&[f32]> {
-        find(&self.labels, name)
+        find(&self.labels, name).map(Vec::as_slice)
     }
 
     /// The rows numbered by `rows`, in that order.
@@ -131,6 +161,7 @@ impl FeatureTable {
         Self {
             n_rows: rows.len(),
             ids: pick_all(&self.ids, rows),
+            lists: self.lists.iter().map(|(name, l)| (name.clone(), pick_lists(l, rows))).collect(),
             values: pick_all(&self.values, rows),
             labels: pick_all(&self.labels, rows),
             weights: self.weights.as_ref().map(|weights| pick(weights, rows)),
@@ -144,6 +175,7 @@ impl PartialEq for FeatureTable {
         let same_label = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
         self.n_rows == other.n_rows
             && self.ids == other.ids
+            && self.lists == other.lists
             && self.values == other.values
             && self.weights == other.weights
             && self.groups == other.groups
@@ -156,12 +188,10 @@ impl PartialEq for FeatureTable {
 
 fn insert<T>(
     what: &'static str,
-    columns: &mut Vec<(String, Vec<T>)>,
+    columns: &mut Vec<(String, T)>,
     name: String,
-    column: Vec<T>,
-    n_rows: usize,
+    column: T,
 ) -> Result<()> {
-    check_length(&name, column.len(), n_rows)?;
     match columns.binary_search_by(|(other, _)| other.cmp(&name)) {
         Ok(_) => Err(Error::Twice { what, name }),
         Err(place) => {
@@ -178,13 +208,17 @@ fn check_length(column: &str, found: usize, expected: usize) -> Result<()> {
     Err(Error::Length { column: column.to_owned(), found, expected })
 }
 
-fn find<'t, T>(columns: &'t [(String, Vec<T>)], name: &str) -> Option<&'t [T]> {
+fn find<'t, T>(columns: &'t [(String, T)], name: &str) -> Option<&'t T> {
     let found = columns.binary_search_by(|(other, _)| other.as_str().cmp(name));
-    found.ok().map(|i| columns[i].1.as_slice())
+    found.ok().map(|i| &columns[i].1)
 }
 
 fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
     rows.iter().map(|&row| column[row as usize]).collect()
+}
+
+fn pick_lists(lists: &Lists, rows: &[u32]) -> Lists {
+    rows.iter().map(|&row| lists.row(row as usize)).collect()
 }
 
 fn pick_all<T: Copy>(columns: &[(String, Vec<T>)], rows: &[u32]) -> Vec<(String, Vec<T>)> {

@@ -27,6 +27,9 @@ impl RawColumn {
             Values::Unsigned(values) => Values::Unsigned(taken(values, rows)),
             Values::Float(values) => Values::Float(taken(values, rows)),
             Values::Boolean(values) => Values::Boolean(taken(values, rows)),
+            Values::List { spans, items } => {
+                Values::List { spans: taken(spans, rows), items: items.clone() }
+            }
             Values::Dictionary { codes, values } => {
                 Values::Dictionary { codes: taken(codes, rows), values: values.clone() }
             }

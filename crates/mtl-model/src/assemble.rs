@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use mtl_arch::{Built, InputKind, Inputs, architecture};
 use mtl_esm::BehaviourGraph;
-use mtl_feature::{LABEL_SLOT, LabelKind, Schema, WEIGHT_SLOT};
+use mtl_feature::{FEATURE_SLOT, LABEL_SLOT, LabelKind, Schema, WEIGHT_SLOT};
 use mtl_moe::GateInfo;
-use mtl_nn::ops::{AddSum, Sigmoid, Softmax};
+use mtl_nn::ops::{AddSum, Domains, Sigmoid, Softmax};
 use mtl_nn::{Graph, GraphBuilder, Scalar, Var};
 
-use crate::{Error, ModelSpec, Result};
+use crate::{Error, ModelSpec, Result, TaskConfig, TaskLoss};
 
 /// A graph with the handles that training and inspection need.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assemble
                 b.output(&format!("p_{name}"), p)?;
             }
         }
-        task.add_loss(&mut b, *z)?;
+        task.add_loss(&mut b, *z, penalty(&built, spec, task))?;
         weights.insert(name.clone(), task.weight);
     }
     if let Some(chain) = &chain {
@@ -75,6 +75,17 @@ pub fn assemble<S: Scalar>(spec: &ModelSpec, schema: &Schema) -> Result<Assemble
     let loss_weights = graph.losses().iter().map(|(name, _)| weights[name]).collect();
     let (gates, representations) = (built.gates, built.representations);
     Ok(Assembled { graph, loss_weights, chain, gates, representations })
+}
+
+/// What the architecture adds to a task's loss. It bounds one probability by another, so both must
+/// be probabilities of tasks: a tower of a chain has a conditional one and no loss of its own, and
+/// the chain keeps its events in order already.
+fn penalty(built: &Built, spec: &ModelSpec, task: &TaskConfig) -> Option<Var> {
+    let penalty = built.penalty(&task.name)?;
+    let before = spec.task(&penalty.before)?;
+    // Scores that are trained by pairs are no probabilities either.
+    let is_probability = |task: &TaskConfig| task.is_binary() && task.task_loss() != TaskLoss::Bpr;
+    (is_probability(task) && is_probability(before)).then_some(penalty.rows)
 }
 
 /// Every event's probability and loss over the towers' logits.
@@ -113,6 +124,10 @@ fn build_logits<S: Scalar>(
     let architecture = architecture::<S>(&model.name, &settings, &names)?;
     let inputs = match architecture.input_kind() {
         InputKind::Shared => Inputs::Shared(input.build(b, schema, "")?),
+        InputKind::Domain => {
+            let domains = domains(b, spec, schema)?;
+            Inputs::Domain { x: input.build(b, schema, "")?, domains }
+        }
         InputKind::PerTask => {
             let mut inputs = Vec::with_capacity(names.len());
             for task in &names {
@@ -128,4 +143,26 @@ fn build_logits<S: Scalar>(
         b.expect_columns(&format!("the logits of `{name}`"), &model.name, z.n_cols(), wanted)?;
     }
     Ok(built)
+}
+
+/// The feature that says which domain a row belongs to.
+fn domains<S: Scalar>(
+    b: &mut GraphBuilder<S>,
+    spec: &ModelSpec,
+    schema: &Schema,
+) -> Result<Domains> {
+    let name = spec.model.domain()?;
+    let Some(feature) = schema.feature(name) else {
+        let names: Vec<&str> = schema.features().iter().map(|feature| feature.name()).collect();
+        let nearest = mtl_feature::nearest_names(name, &names);
+        let hint =
+            nearest.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let message = format!("`domain` is `{name}`, expected the name of a feature{hint}");
+        return Err(Error::config("model", message));
+    };
+    let Some(n) = feature.encoding().n_rows() else {
+        let message = format!("`domain` is the number `{name}`, expected a categorical feature");
+        return Err(Error::config("model", message));
+    };
+    Ok(Domains { slot: b.ids(&format!("{FEATURE_SLOT}{name}")), n })
 }

@@ -6,6 +6,7 @@
 //! | `schema.bin` | the fitted schema: vocabularies, means, quantiles |
 //! | `weights.bin` | every parameter by path, with shapes |
 //! | `calibration.toml` | what is done to outputs, if anything is |
+//! | `fusion.toml` | the formula that ranks by several outputs, if there is one |
 //!
 //! Whoever trains adds its own files: the configuration and `metrics.json`.
 
@@ -17,12 +18,13 @@ use mtl_feature::Schema;
 use mtl_nn::Params;
 use mtl_nn::checkpoint::{self, SavedParams};
 
-use crate::{Calibration, Error, ModelSpec, Result};
+use crate::{Calibration, Error, Fusion, Model, ModelSpec, Result};
 
 const SPEC: &str = "model.toml";
 const SCHEMA: &str = "schema.bin";
 const WEIGHTS: &str = "weights.bin";
 const CALIBRATION: &str = "calibration.toml";
+const FUSION: &str = "fusion.toml";
 
 /// Kinds of checkpoint, so that one file cannot pass for another.
 const SCHEMA_KIND: &str = "mtl schema";
@@ -88,6 +90,31 @@ pub(crate) fn write_calibration(folder: &Path, calibration: &Calibration) -> Res
         None if path.exists() => fs::remove_file(&path).map_err(|error| in_file(&path, error)),
         None => Ok(()),
     }
+}
+
+/// The fusion formula in a model's folder, if there is one.
+///
+/// # Errors
+/// [`Error::Folder`] for one that cannot be read or does not fit the model.
+pub fn read_fusion(folder: &Path, model: &Model) -> Result<Option<Fusion>> {
+    let path = folder.join(FUSION);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = String::from_utf8(read(&path)?).map_err(|error| in_file(&path, error))?;
+    let fusion: Fusion = toml::from_str(&text).map_err(|error| in_file(&path, error.message()))?;
+    fusion.check(model).map_err(|error| in_file(&path, error))?;
+    Ok(Some(fusion))
+}
+
+/// Writes a fusion formula into a model's folder; no other file changes.
+///
+/// # Errors
+/// [`Error::Folder`], naming the file.
+pub fn write_fusion(folder: &Path, fusion: &Fusion) -> Result<()> {
+    let path = folder.join(FUSION);
+    let text = toml::to_string(fusion).map_err(|error| in_file(&path, error))?;
+    checkpoint::write_atomic(&path, text.as_bytes()).map_err(|error| in_file(&path, error))
 }
 
 fn calibration_text(folder: &Path, calibration: &Calibration) -> Result<Option<String>> {

@@ -108,6 +108,18 @@ fn event_name(event: &EventNode) -> &str {
 }
 
 impl Model {
+    /// Every output by name, sorted, and whether it is a probability: all are but a regression's.
+    pub fn outputs(&self) -> Vec<(String, bool)> {
+        let regression = |output: &str| {
+            let mut tasks = self.spec().tasks.iter();
+            tasks.any(|t| {
+                t.label_kind() == LabelKind::Regression && output == format!("p_{}", t.name)
+            })
+        };
+        let outputs = self.graph().outputs().iter();
+        outputs.map(|(name, _)| (name.clone(), !regression(name))).collect()
+    }
+
     /// Everything the model is measured by: tasks in the order of the configuration, then the
     /// chain's labelled events, then its conditional probabilities.
     pub fn measures(&self) -> Vec<Measure> {

@@ -9,11 +9,11 @@ use mtl_moe::{GateInfo, GateStatistics, GateUse};
 use mtl_nn::{Batch, Graph, Params, Predictor, Var};
 use ndarray::{Array2, ArrayView1};
 
-use crate::folder;
 use crate::{Assembled, Calibration, ModelSpec, Result, assemble};
+use crate::{folder, scorer};
 
 /// Rows predicted at a time: enough for every worker, little enough to stay in a cache.
-const ROWS: usize = 8_192;
+pub(crate) const ROWS: usize = 8_192;
 
 /// A model in `f32`, trained or not.
 #[derive(Clone, Debug)]
@@ -34,6 +34,10 @@ pub struct Predictions {
 }
 
 impl Predictions {
+    pub(crate) const fn new(names: Vec<String>, values: Array2<f32>) -> Self {
+        Self { names, values }
+    }
+
     /// The names of the columns, such as `p_click`, sorted.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -163,16 +167,9 @@ impl Model {
     /// A table without a feature that the model reads.
     pub fn predict_uncalibrated(&self, table: &FeatureTable) -> Result<Predictions> {
         let names = self.graph().outputs().iter().map(|(name, _)| name.clone()).collect();
-        let predictor = Predictor::new(Arc::clone(self.graph()));
-        let width = self.graph().outputs().iter().map(|(_, var)| var.n_cols()).sum::<usize>();
-        let mut values = vec![0.0; table.n_rows() * width];
-        self.run(predictor, table, |start, predictor, batch| {
-            let out = &mut values[start * width..(start + batch.rows) * width];
-            Ok(predictor.predict_into(&self.params, batch, out)?)
-        })?;
-        let values = Array2::from_shape_vec((table.n_rows(), width), values)
-            .expect("a row of each output for each row");
-        Ok(Predictions { names, values })
+        let mut predictor = Predictor::new(Arc::clone(self.graph()));
+        let mut batch = Batch::for_graph(self.graph());
+        Ok(Predictions::new(names, scorer::run(self, &mut predictor, &mut batch, table)?))
     }
 
     /// How each gate uses its experts on these rows; `None` for a table without rows.
@@ -184,9 +181,12 @@ impl Model {
         let sizes: Vec<usize> = targets.iter().map(|var| var.n_cols()).collect();
         let mut statistics: Vec<_> = sizes.iter().map(|&n| GateStatistics::new(n)).collect();
         if !targets.is_empty() {
-            let predictor = Predictor::of(Arc::clone(self.graph()), targets);
-            self.run(predictor, table, |_, predictor, batch| {
-                let weights = predictor.predict(&self.params, batch)?;
+            let mut predictor = Predictor::of(Arc::clone(self.graph()), targets);
+            let feed = Feed::new(self.graph(), table)?;
+            let mut batch = Batch::for_graph(self.graph());
+            for start in (0..table.n_rows()).step_by(ROWS) {
+                feed.fill_range(start, table.n_rows().min(start + ROWS), &mut batch);
+                let weights = predictor.predict(&self.params, &batch)?;
                 let width = weights.ncols();
                 let data = weights.as_slice().expect("a new array is contiguous");
                 let all = mtl_nn::Mat::new(data, batch.rows, width, width);
@@ -195,25 +195,9 @@ impl Model {
                     gate.observe(all.columns(start, n));
                     start += n;
                 }
-                Ok(())
-            })?;
+            }
         }
         let uses = statistics.iter().map(GateStatistics::finish);
         Ok(self.gates().iter().cloned().zip(uses).collect())
-    }
-
-    fn run(
-        &self,
-        mut predictor: Predictor<f32>,
-        table: &FeatureTable,
-        mut each: impl FnMut(usize, &mut Predictor<f32>, &Batch<f32>) -> Result<()>,
-    ) -> Result<()> {
-        let feed = Feed::new(self.graph(), table)?;
-        let mut batch = Batch::for_graph(self.graph());
-        for start in (0..table.n_rows()).step_by(ROWS) {
-            feed.fill_range(start, table.n_rows().min(start + ROWS), &mut batch);
-            each(start, &mut predictor, &batch)?;
-        }
-        Ok(())
     }
 }

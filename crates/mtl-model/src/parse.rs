@@ -9,13 +9,13 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Config`]; for an unknown key or value it suggests the nearest that there is.
 pub fn parse_table<T: DeserializeOwned>(table: toml::Table, section: &str) -> Result<T> {
-    toml::Value::Table(table)
+    toml::Value::Table(table.clone())
         .try_into()
-        .map_err(|error: toml::de::Error| Error::config(section, explain(&error)))
+        .map_err(|error: toml::de::Error| Error::config(section, explain(&error, &table)))
 }
 
 /// One line: serde's message, with the key that it is about and the nearest of the names it lists.
-fn explain(error: &toml::de::Error) -> String {
+fn explain(error: &toml::de::Error, table: &toml::Table) -> String {
     let message = error.message().trim().replace('\n', " ");
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let mut names = message.split('`').skip(1).step_by(2);
@@ -27,10 +27,31 @@ fn explain(error: &toml::de::Error) -> String {
                 None => message,
             }
         }
-        _ => match key(error) {
+        _ => match key(error).or_else(|| place_of_missing(&message, table)) {
             Some(key) => format!("`{key}`: {message}"),
             None => message,
         },
+    }
+}
+
+/// Where a field is missing, if serde does not say: it loses the place inside a tagged enum. It is
+/// an innermost table without that field.
+fn place_of_missing(message: &str, table: &toml::Table) -> Option<String> {
+    let field = message.strip_prefix("missing field `")?.split('`').next()?;
+    let mut found = Vec::new();
+    collect_lacking(table, field, "", &mut found);
+    (!found.is_empty()).then(|| found.join("` or `"))
+}
+
+fn collect_lacking(table: &toml::Table, field: &str, path: &str, found: &mut Vec<String>) {
+    let inner: Vec<_> =
+        table.iter().filter_map(|(key, value)| Some((key, value.as_table()?))).collect();
+    if inner.is_empty() && !path.is_empty() && !table.contains_key(field) {
+        found.push(path.to_owned());
+    }
+    for (key, value) in inner {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        collect_lacking(value, field, &path, found);
     }
 }
 
@@ -51,6 +72,14 @@ mod tests {
         let error = parse_table::<mtl_arch::ArchitectureConfig>(table, "model").unwrap_err();
         let expected = "[model] `experts`: invalid type: string \"many\", expected usize";
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_missing_field_is_answered_with_its_table() {
+        let table = "schedule = { kind = 'constant' }\ndense = { lr = 0.1 }";
+        let table = table.parse::<toml::Table>().unwrap();
+        let error = parse_table::<mtl_nn::OptimiserConfig>(table, "train.optimiser").unwrap_err();
+        assert_eq!(error.to_string(), "[train.optimiser] `dense`: missing field `kind`");
     }
 
     #[test]

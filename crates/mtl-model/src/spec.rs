@@ -1,6 +1,6 @@
 //! What a user writes about a model.
 
-use mtl_arch::{ArchitectureConfig, NAMES};
+use mtl_arch::{ArchitectureConfig, InputKind, NAMES, architecture};
 use mtl_esm::{BehaviourGraph, ChainConfig};
 use mtl_feature::{InputConfig, LabelSpec};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub struct ModelConfig {
     /// Whether each tower's logit has a first-order term beside the network: a weight for each id.
     #[serde(default)]
     pub first_order: bool,
+    /// The feature that says which domain a row belongs to, for an architecture that reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
     /// The architecture's settings.
     pub architecture: ArchitectureConfig,
 }
@@ -28,15 +31,29 @@ impl ModelConfig {
             name: name.into(),
             embedding: InputConfig::default(),
             first_order: false,
+            domain: None,
             architecture: ArchitectureConfig::default(),
         }
+    }
+
+    /// The feature of the domain, which the architecture needs.
+    pub(crate) fn domain(&self) -> Result<&str> {
+        self.domain.as_deref().ok_or_else(|| {
+            let message = format!(
+                "`{}` needs `domain`, expected the name of a categorical feature that says which \
+                 domain a row belongs to",
+                self.name
+            );
+            Error::config("model", message)
+        })
     }
 }
 
 /// The `[model]` table of a configuration.
 ///
 /// `name` is the architecture, `embedding` a table for the input layer ([`InputConfig`]),
-/// `first_order = true` adds a weight for each id to every tower's logit, a table
+/// `first_order = true` adds a weight for each id to every tower's logit, `domain` names the feature
+/// of the rows' domains (STAR), a table
 /// named like an architecture (`[model.ple]`) holds settings for that one alone, and everything
 /// else is a setting of [`ArchitectureConfig`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +62,7 @@ pub struct ModelTable {
     shared: toml::Table,
     embedding: InputConfig,
     first_order: bool,
+    domain: Option<String>,
     own: toml::Table,
 }
 
@@ -77,14 +95,34 @@ impl ModelTable {
                 return Err(Error::config("model", message));
             }
         };
+        let domain = match table.remove("domain") {
+            None => None,
+            Some(toml::Value::String(name)) => Some(name),
+            Some(other) => {
+                let message = format!("`domain` is {other}, expected the name of a feature");
+                return Err(Error::config("model", message));
+            }
+        };
         let is_own = |key: &str, value: &toml::Value| NAMES.contains(&key) && value.is_table();
         let (own, shared): (toml::Table, toml::Table) =
             table.into_iter().partition(|(key, value)| is_own(key, value));
-        let table = Self { name, shared, embedding, first_order, own };
-        for name in std::iter::once("").chain(table.own.keys().map(String::as_str)) {
+        let table = Self { name, shared, embedding, first_order, domain, own };
+        table.settings("").map_err(|error| table.mistyped_model().unwrap_or(error))?;
+        for name in table.own.keys() {
             table.settings(name)?;
         }
         Ok(table)
+    }
+
+    /// A table that is nearly named like an architecture was to hold settings of that one.
+    fn mistyped_model(&self) -> Option<Error> {
+        let tables = self.shared.iter().filter(|(_, value)| value.is_table());
+        let nearest = |(key, _): (&String, _)| {
+            let nearest = mtl_feature::nearest_names(key, &NAMES);
+            Some(format!("there is no model `{key}`; did you mean `{}`?", nearest.first()?))
+        };
+        let message = tables.filter_map(nearest).next()?;
+        Some(Error::config("model", message))
     }
 
     /// The name that the table gives.
@@ -101,6 +139,7 @@ impl ModelTable {
             name: name.to_owned(),
             embedding: self.embedding.clone(),
             first_order: self.first_order,
+            domain: self.domain.clone(),
             architecture: self.settings(name)?,
         })
     }
@@ -171,11 +210,15 @@ impl ModelSpec {
             let message = "there is none, expected at least one [[task]] or a [chain]";
             return Err(Error::config("task", message));
         }
-        for (what, mut names) in [("tasks or towers", names), ("losses", losses)] {
+        for (what, mut names) in [("tasks or towers", names.clone()), ("losses", losses)] {
             names.sort_unstable();
             if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
                 return Err(Error::config("task", format!("two {what} are named `{}`", pair[0])));
             }
+        }
+        let ModelConfig { name, architecture: settings, .. } = &self.model;
+        if architecture::<f32>(name, settings, &names)?.input_kind() == InputKind::Domain {
+            self.model.domain()?;
         }
         Ok(())
     }

@@ -279,8 +279,13 @@ impl TaskConfig {
     }
 
     /// Adds the task's loss over its logit (rows × 1, or rows × classes) to a graph, as
-    /// `loss.<name>`.
-    pub(crate) fn add_loss<S: Scalar>(&self, b: &mut GraphBuilder<S>, z: Var) -> Result<()> {
+    /// `loss.<name>`; `penalty` (rows × 1) is added to each row of a loss of single values.
+    pub(crate) fn add_loss<S: Scalar>(
+        &self,
+        b: &mut GraphBuilder<S>,
+        z: Var,
+        penalty: Option<Var>,
+    ) -> Result<()> {
         let label = b.values(&format!("{LABEL_SLOT}{}", self.name), 1)?;
         let weight = Some(b.values(WEIGHT_SLOT, 1)?);
         let node = format!("loss.{}", self.name);
@@ -291,7 +296,7 @@ impl TaskConfig {
                 b.push(&node, Bpr::new(z, label, group, weight))?
             }
             _ => {
-                let row_loss = AddRowLoss { b, node: &node, z, label, weight };
+                let row_loss = AddRowLoss { b, node: &node, z, label, weight, penalty };
                 let added = self.with_point_loss(row_loss)?;
                 added.expect("the other losses are of single values")?
             }
@@ -315,13 +320,15 @@ struct AddRowLoss<'a, S> {
     z: Var,
     label: ValueSlot,
     weight: Option<ValueSlot>,
+    penalty: Option<Var>,
 }
 
 impl<S: Scalar> VisitPointLoss for AddRowLoss<'_, S> {
     type Output = mtl_nn::Result<Var>;
 
     fn visit<L: PointLoss + 'static>(self, loss: L) -> Self::Output {
-        self.b.push(self.node, RowLoss::new(loss, self.z, self.label, self.weight))
+        let loss = RowLoss::new(loss, self.z, self.label, self.weight);
+        self.b.push(self.node, if let Some(a) = self.penalty { loss.plus(a) } else { loss })
     }
 }
 

@@ -68,6 +68,16 @@ impl Mix {
         Self { inputs, blends: placed, uses, n_cols: start }
     }
 
+    /// The mixtures, in the order of their columns: the experts' values, and the gate's, which has
+    /// a column for each of them.
+    pub fn blends(&self) -> impl Iterator<Item = (Vec<Var>, Var)> {
+        let gates = self.inputs[self.inputs.len() - 1];
+        self.blends.iter().map(move |blend| {
+            let experts = blend.experts.iter().map(|&e| self.inputs[e]).collect();
+            (experts, gates.columns(blend.gate, blend.experts.len()))
+        })
+    }
+
     /// Columns of the output that blend `i` fills: (start, number).
     pub fn columns(&self, i: usize) -> (usize, usize) {
         (self.blends[i].start, self.blends[i].n_cols)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Batch, Entry, Error, GraphBuilder, Mat, Mode, NodeId, Optimiser, OptimiserConfig, Params,
+    Batch, Entry, Error, GraphBuilder, Ids, Mat, Mode, NodeId, Optimiser, OptimiserConfig, Params,
     Result, Step, Var, Wanted, Workspace, kernel,
 };
 
@@ -173,10 +173,24 @@ fn example(graph: &crate::Graph<f64>) -> Batch<f64> {
         true,
     );
     for (i, ids) in batch.ids.iter_mut().enumerate() {
-        let tables = plan.lookups().iter().filter(|l| l.slot.index() == i);
+        let tables =
+            plan.lookups().iter().filter(|l| matches!(l.ids, Ids::One(s) if s.index() == i));
         let rows = tables.map(|l| graph.layout().table(l.table).rows).min().unwrap_or(2);
         let bits = (0..ROWS).map(|r| kernel::hash(i as u64, r as u64));
         ids.extend(bits.map(|bits| (bits % rows as u64) as u32));
+    }
+    for (i, lists) in batch.lists.iter_mut().enumerate() {
+        let reads = |ids| matches!(ids, Ids::List(slot) if slot.index() == i);
+        let tables = plan.lookups().iter().filter(|lookup| reads(lookup.ids));
+        let n_ids = tables.map(|l| graph.layout().table(l.table).rows).min().unwrap_or(1);
+        let longest = graph.list_slots()[i].max_length;
+        for r in 0..ROWS {
+            // Empty, full and in between, with ids that come again in one list and in others.
+            let bits = |j: usize| kernel::hash((i + 50) as u64, (r * 1000 + j) as u64) as usize;
+            let length = (r * 3) % (longest + 1);
+            let list: Vec<u32> = (0..length).map(|j| (bits(j) % n_ids) as u32).collect();
+            lists.push(&list);
+        }
     }
     batch
 }

@@ -60,6 +60,18 @@ pub enum Error {
         /// Rows of the batch.
         rows: usize,
     },
+    /// A list longer than its slot allows.
+    #[error("batch: `{slot}` row {row} has a list of {found} ids, expected at most {expected}")]
+    ListLength {
+        /// The slot's name.
+        slot: String,
+        /// Row of the batch, from 0.
+        row: usize,
+        /// Ids of the list.
+        found: usize,
+        /// Ids of the longest list allowed.
+        expected: usize,
+    },
     /// An id beyond the rows of its embedding table.
     #[error("batch: `{slot}` row {row} has id {id}, but table `{table}` has {rows} rows")]
     IdRange {

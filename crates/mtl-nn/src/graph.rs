@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::op::describe;
 use crate::params::NewParam;
 use crate::{
-    Error, IdSlot, Init, Layout, NodeId, Op, ParamId, Result, Role, Scalar, TableId, TableSpec,
-    ValueSlot, Var,
+    Error, IdSlot, Init, Layout, ListSlot, NodeId, Op, ParamId, Result, Role, Scalar, TableId,
+    TableSpec, ValueSlot, Var,
 };
 
 /// A slot of ids: one id a row.
@@ -16,6 +16,15 @@ use crate::{
 pub struct IdSlotSpec {
     /// Its name.
     pub name: String,
+}
+
+/// A slot of lists of ids: one list a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListSlotSpec {
+    /// Its name.
+    pub name: String,
+    /// Ids of the longest list.
+    pub max_length: usize,
 }
 
 /// A slot of values: `n_cols` values a row.
@@ -61,6 +70,7 @@ pub struct Graph<S> {
     widths: Vec<usize>,
     layout: Arc<Layout>,
     id_slots: Vec<IdSlotSpec>,
+    list_slots: Vec<ListSlotSpec>,
     value_slots: Vec<ValueSlotSpec>,
     outputs: Vec<(String, Var)>,
     losses: Vec<(String, NodeId)>,
@@ -85,6 +95,11 @@ impl<S: Scalar> Graph<S> {
     /// The slots of ids that a batch must fill, in order.
     pub fn id_slots(&self) -> &[IdSlotSpec] {
         &self.id_slots
+    }
+
+    /// The slots of lists that a batch must fill, in order.
+    pub fn list_slots(&self) -> &[ListSlotSpec] {
+        &self.list_slots
     }
 
     /// The slots of values that a batch must fill, in order.
@@ -164,6 +179,7 @@ pub struct GraphBuilder<S> {
     nodes: Vec<Node<S>>,
     layout: Layout,
     id_slots: Vec<IdSlotSpec>,
+    list_slots: Vec<ListSlotSpec>,
     value_slots: Vec<ValueSlotSpec>,
     outputs: Vec<(String, Var)>,
     losses: Vec<(String, NodeId)>,
@@ -183,6 +199,7 @@ impl<S: Scalar> GraphBuilder<S> {
             nodes: Vec::new(),
             layout: Layout::default(),
             id_slots: Vec::new(),
+            list_slots: Vec::new(),
             value_slots: Vec::new(),
             outputs: Vec::new(),
             losses: Vec::new(),
@@ -197,6 +214,23 @@ impl<S: Scalar> GraphBuilder<S> {
             self.id_slots.push(IdSlotSpec { name: name.to_owned() });
             self.id_slots.len() - 1
         }) as u32)
+    }
+
+    /// Declares a slot of lists of at most `max_length` ids, or finds the one of that name.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if it exists with another length.
+    pub fn lists(&mut self, name: &str, max_length: usize) -> Result<ListSlot> {
+        if let Some(i) = self.list_slots.iter().position(|s| s.name == name) {
+            if self.list_slots[i].max_length == max_length {
+                return Ok(ListSlot(i as u32));
+            }
+            let value = format!("{max_length} in `{name}`");
+            let expected = "the length with which the slot was declared";
+            return Err(Error::Setting { name: "max_length", value, expected });
+        }
+        self.list_slots.push(ListSlotSpec { name: name.to_owned(), max_length });
+        Ok(ListSlot(self.list_slots.len() as u32 - 1))
     }
 
     /// Declares a slot of `n_cols` values a row, or finds the one of that name.
@@ -339,6 +373,7 @@ impl<S: Scalar> GraphBuilder<S> {
             nodes: self.nodes,
             layout: Arc::new(self.layout),
             id_slots: self.id_slots,
+            list_slots: self.list_slots,
             value_slots: self.value_slots,
             outputs: self.outputs,
             losses: self.losses,

@@ -22,6 +22,13 @@ pub enum Init {
     Uniform(f64),
     /// N(0, deviation²).
     Normal(f64),
+    /// One value on the diagonal, another beside it.
+    Diagonal {
+        /// Where row and column agree.
+        on: f64,
+        /// Everywhere else.
+        off: f64,
+    },
 }
 
 impl Init {
@@ -46,6 +53,9 @@ impl Init {
             Self::Uniform(bound) => uniform(bound, n, &mut rng, put),
             Self::HeNormal => normal((2.0 / rows as f64).sqrt(), n, &mut rng, put),
             Self::Normal(deviation) => normal(deviation, n, &mut rng, put),
+            Self::Diagonal { on, off } => {
+                (0..n).for_each(|i| put(if i / cols == i % cols { on } else { off }));
+            }
         }
     }
 }

@@ -79,6 +79,13 @@ impl<'a, S: Scalar> Mat<'a, S> {
         Self { data: self.data.get(start..).unwrap_or(&[]), cols: n, ..*self }
     }
 
+    /// The rows `start .. start + n`.
+    #[inline]
+    pub fn part(&self, start: usize, n: usize) -> Self {
+        assert!(start + n <= self.rows, "rows out of range");
+        Self { data: self.data.get(start * self.stride..).unwrap_or(&[]), rows: n, ..*self }
+    }
+
     /// The same values as an `ndarray` view.
     pub fn as_array(&self) -> ArrayView2<'a, S> {
         ArrayView2::from_shape((self.rows, self.cols).strides((self.stride, 1)), self.data)

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use crate::op::Put;
+use crate::op::{Ids, Put};
 use crate::reach::Reach;
-use crate::{Graph, IdSlot, Lookup, Mode, NodeId, ParamId, Scalar, TableId, ValueSlot, Var};
+use crate::{
+    Graph, IdSlot, ListSlot, Lookup, Mode, NodeId, ParamId, Scalar, TableId, ValueSlot, Var,
+};
 
 /// One action of a schedule. A phase ends after a gather; the sums it wrote are added over all
 /// shards before the next phase starts.
@@ -24,6 +26,7 @@ pub struct Plan {
     phases: Vec<Vec<Item>>,
     value_slots: Vec<ValueSlot>,
     id_slots: Vec<IdSlot>,
+    list_slots: Vec<ListSlot>,
     lookups: Vec<Lookup>,
 }
 
@@ -45,6 +48,7 @@ impl Plan {
             phases: vec![Vec::new()],
             value_slots: Vec::new(),
             id_slots: Vec::new(),
+            list_slots: Vec::new(),
             lookups: Vec::new(),
         };
         for (i, node) in graph.nodes().iter().enumerate().filter(|&(i, _)| wanted[i]) {
@@ -53,10 +57,18 @@ impl Plan {
             plan.value_slots.extend_from_slice(node.op().value_slots());
             plan.lookups.extend_from_slice(node.op().lookups());
             plan.id_slots.extend_from_slice(node.op().id_slots());
+            plan.list_slots.extend_from_slice(node.op().list_slots());
         }
         plan.value_slots.sort_by_key(|s| s.index());
         plan.value_slots.dedup();
-        plan.id_slots.extend(plan.lookups.iter().map(|l| l.slot));
+        for lookup in &plan.lookups {
+            match lookup.ids {
+                Ids::One(slot) => plan.id_slots.push(slot),
+                Ids::List(slot) => plan.list_slots.push(slot),
+            }
+        }
+        plan.list_slots.sort_by_key(|s| s.index());
+        plan.list_slots.dedup();
         plan.id_slots.sort_by_key(|s| s.index());
         plan.id_slots.dedup();
         plan
@@ -86,6 +98,11 @@ impl Plan {
     /// The id slots that a batch must fill.
     pub fn id_slots(&self) -> &[IdSlot] {
         &self.id_slots
+    }
+
+    /// The slots of lists that a batch must fill.
+    pub fn list_slots(&self) -> &[ListSlot] {
+        &self.list_slots
     }
 
     /// The tables that are read, and through which slots.

@@ -6,7 +6,10 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::workspace::Pass;
-use crate::{Batch, Graph, MatMut, Mode, Params, Plan, Result, SHARD_ROWS, Scalar, Var, Workspace};
+use crate::{
+    Batch, Graph, MatMut, Mode, Params, Plan, Result, SHARD_ROWS, Scalar, SharedSlots, Var,
+    Workspace,
+};
 
 /// Computes chosen outputs of a graph, in parallel over shards, with buffers kept between calls.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub struct Predictor<S> {
     plan: Plan,
     targets: Vec<Var>,
     workspaces: Vec<Mutex<Workspace<S>>>,
+    shares: bool,
 }
 
 impl<S: Scalar> Predictor<S> {
@@ -28,7 +32,16 @@ impl<S: Scalar> Predictor<S> {
     pub fn of(graph: Arc<Graph<S>>, targets: Vec<Var>) -> Self {
         let nodes: Vec<_> = targets.iter().map(|var| var.node()).collect();
         let plan = Plan::new(&graph, &nodes, false);
-        Self { graph, plan, targets, workspaces: Vec::new() }
+        Self { graph, plan, targets, workspaces: Vec::new(), shares: false }
+    }
+
+    /// For batches in which many slots hold one value in every row: one user's candidates. The
+    /// first layers compute that part of their products once. Sums are then added in another order,
+    /// so a row's last bits depend on what its batch shares.
+    #[must_use]
+    pub const fn sharing(mut self) -> Self {
+        self.shares = true;
+        self
     }
 
     /// The slots that a batch must fill.
@@ -73,6 +86,13 @@ impl<S: Scalar> Predictor<S> {
         while self.workspaces.len() < workers {
             let workspace = Workspace::new(&self.graph, &self.plan, None, capacity);
             self.workspaces.push(Mutex::new(workspace));
+        }
+        if self.shares {
+            let shared = SharedSlots::of(batch);
+            for workspace in &mut self.workspaces {
+                let workspace = workspace.get_mut().expect("no worker panicked");
+                workspace.share(&self.graph, &self.plan, &shared);
+            }
         }
         if batch.rows <= SHARD_ROWS {
             self.shard(params, batch, 0, out, 0); // no fork-join for a request of few rows

@@ -23,7 +23,7 @@ impl<S: Scalar> SparseGradient<S> {
         Self { dim, ids: Vec::new(), rows: Vec::new(), index: Vec::new(), shift: 0 }
     }
 
-    /// Forgets all rows and makes room for `n` additions; allocates only to grow.
+    /// Forgets all rows and makes room for `n` distinct ids; allocates only to grow.
     pub fn reset(&mut self, n: usize) {
         self.ids.clear();
         self.rows.clear();
@@ -41,6 +41,12 @@ impl<S: Scalar> SparseGradient<S> {
     /// If more distinct ids are added than [`SparseGradient::reset`] made room for.
     #[inline]
     pub fn add(&mut self, id: u32, gradient: &[S]) {
+        self.add_times(id, S::one(), gradient);
+    }
+
+    /// Adds `factor · gradient` to the row of `id`, as [`SparseGradient::add`].
+    #[inline]
+    pub fn add_times(&mut self, id: u32, factor: S, gradient: &[S]) {
         let mask = self.index.len() - 1;
         // Fibonacci hashing: consecutive ids, the usual case, spread over the index.
         let mut slot = (id.wrapping_mul(0x9E37_79B9) >> self.shift) as usize;
@@ -49,13 +55,13 @@ impl<S: Scalar> SparseGradient<S> {
             if position == EMPTY {
                 self.index[slot] = self.ids.len() as u32;
                 self.ids.push(id);
-                self.rows.extend_from_slice(gradient);
+                self.rows.extend(gradient.iter().map(|&g| factor * g));
                 return;
             }
             if self.ids[position as usize] == id {
                 let start = position as usize * self.dim;
                 let row = &mut self.rows[start..start + self.dim];
-                row.iter_mut().zip(gradient).for_each(|(to, &g)| *to += g);
+                row.iter_mut().zip(gradient).for_each(|(to, &g)| *to += factor * g);
                 return;
             }
             slot = (slot + 1) & mask;
@@ -65,15 +71,7 @@ impl<S: Scalar> SparseGradient<S> {
     /// Adds `factor` times another gradient of the same table.
     pub(crate) fn add_scaled(&mut self, factor: S, other: &Self) {
         for (&id, row) in other.ids.iter().zip(other.rows.chunks_exact(self.dim.max(1))) {
-            let place = |position: usize| position * self.dim..(position + 1) * self.dim;
-            if let Some(position) = self.find(id) {
-                let to = place(position);
-                self.rows[to].iter_mut().zip(row).for_each(|(to, &g)| *to += factor * g);
-            } else {
-                let to = place(self.ids.len());
-                self.add(id, row);
-                self.rows[to].iter_mut().for_each(|value| *value *= factor);
-            }
+            self.add_times(id, factor, row);
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use crate::kernel::vectorise;
+use crate::kernel::{Products, Scratch, vectorise};
 use crate::op::{Backprop, Forward};
+use crate::packed::PackedWeights;
 use crate::plan::{BackwardStep, Item, is_training};
+use crate::shared::{SharedSlots, Split};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
 
 /// All buffers of one shard: values, saved values and gradients of every node of a plan.
@@ -19,6 +21,11 @@ pub struct Workspace<S> {
     values: Vec<Vec<S>>,
     saved: Vec<Vec<S>>,
     gradients: Vec<Vec<S>>,
+    /// By node, the columns that hold one value in every row; empty where nothing is known.
+    shared: Vec<Vec<Range<usize>>>,
+    shared_slots: SharedSlots,
+    split: Split<S>,
+    scratch: Scratch,
 }
 
 /// The rows of a batch that a pass works on, and how.
@@ -55,6 +62,10 @@ impl<S: Scalar> Workspace<S> {
             values: vec![Vec::new(); n],
             saved: vec![Vec::new(); n],
             gradients: vec![Vec::new(); n],
+            shared: Vec::new(),
+            shared_slots: SharedSlots::default(),
+            split: Split::default(),
+            scratch: Scratch::default(),
         };
         for id in plan.nodes() {
             let (i, node) = (id.index(), &graph.nodes()[id.index()]);
@@ -70,6 +81,18 @@ impl<S: Scalar> Workspace<S> {
     /// The most rows a pass may have.
     pub const fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Says which slots hold one value in every row of the passes to come.
+    pub(crate) fn share(&mut self, graph: &Graph<S>, plan: &Plan, slots: &SharedSlots) {
+        if self.shared_slots == *slots {
+            return;
+        }
+        self.shared.resize(graph.nodes().len(), Vec::new());
+        for id in plan.nodes() {
+            self.shared[id.index()] = graph.nodes()[id.index()].op().shared_columns(slots);
+        }
+        self.shared_slots.clone_from(slots);
     }
 
     /// The value of some columns after the last forward pass, rows × columns.
@@ -97,7 +120,7 @@ impl<S: Scalar> Workspace<S> {
         pass: Pass<'_, S>,
     ) {
         assert_eq!(plan.phases().len(), 1, "a plan with barriers runs through `Step`");
-        self.forward_phase(graph, &plan.phases()[0], params, pass, &[], &mut []);
+        self.forward_phase(graph, &plan.phases()[0], params, None, pass, &[], &mut []);
     }
 
     /// Runs a whole backward schedule that has no barriers, after [`Workspace::forward`]. `seeds`
@@ -117,7 +140,7 @@ impl<S: Scalar> Workspace<S> {
     ) {
         assert_eq!(backward.phases().len(), 1, "a schedule with barriers runs through `Step`");
         self.seed(backward, seeds);
-        self.backward_phase(graph, backward, 0, params, pass, flat, (&[], &[]), &mut []);
+        self.backward_phase(graph, backward, 0, params, None, pass, flat, (&[], &[]), &mut []);
     }
 
     /// Sets the gradients of the roots.
@@ -146,6 +169,7 @@ impl<S: Scalar> Workspace<S> {
         graph: &Graph<S>,
         phase: &[Item],
         params: &Params<S>,
+        packed: Option<&PackedWeights>,
         pass: Pass<'_, S>,
         statistics: &[Vec<f64>],
         gathered: &mut [Vec<f64>],
@@ -169,9 +193,12 @@ impl<S: Scalar> Workspace<S> {
                 out: &mut rest[0][..pass.rows * node.n_cols()],
                 saved: &mut self.saved[i][..pass.rows * node.op().n_saved()],
                 params,
+                products: products(packed, i, &mut self.scratch),
                 batch: pass.batch,
                 mode: pass.mode,
                 statistics: if is_training(pass.mode) { of(statistics, i) } else { &[] },
+                shared: &self.shared,
+                split: &mut self.split,
             };
             match item {
                 Item::Run(_) => node.op().forward(&mut forward),
@@ -187,6 +214,7 @@ impl<S: Scalar> Workspace<S> {
         backward: &Backward,
         phase: usize,
         params: &Params<S>,
+        packed: Option<&PackedWeights>,
         pass: Pass<'_, S>,
         flat: &mut [S],
         (forward_statistics, statistics): (&[Vec<f64>], &[Vec<f64>]),
@@ -221,6 +249,7 @@ impl<S: Scalar> Workspace<S> {
                 before,
                 gradient: &mut rest[0][..pass.rows * graph.nodes()[i].n_cols()],
                 params,
+                products: products(packed, i, &mut self.scratch),
                 param_gradients: flat,
                 input_sinks: &step.inputs,
                 param_sinks: &step.params,
@@ -274,6 +303,18 @@ impl<S: Scalar> Workspace<S> {
                 gradient[r * width + columns.start..r * width + columns.end].fill(S::zero());
             }
         }
+    }
+}
+
+/// The products of a node's op.
+fn products<'a>(
+    packed: Option<&'a PackedWeights>,
+    node: usize,
+    scratch: &'a mut Scratch,
+) -> Products<'a> {
+    match packed {
+        Some(packed) => packed.products(node, scratch),
+        None => Products::plain(),
     }
 }
 

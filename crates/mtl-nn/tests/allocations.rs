@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{Settings, batch, model, on_threads};
-use mtl_nn::kernel::{Transpose, product};
+use mtl_nn::kernel::{Instructions, Kernels, Precision, Transpose, product};
 use mtl_nn::{
     Batch, Mat, MatMut, Optimiser, OptimiserConfig, Params, Predictor, Result, Rule, Step,
     TableUpdate,
@@ -92,12 +92,12 @@ fn products_only_pack() {
     assert_eq!(ours, 1, "the counter counts");
 }
 
-fn check(config: OptimiserConfig) -> Result<()> {
+fn check(config: OptimiserConfig, kernels: Kernels) -> Result<()> {
     let graph = model::<f32>(Settings { dropout: 0.2, norm: true })?;
     let batches: Vec<Batch<f32>> = (0..4).map(|i| batch(&graph, 700 - 100 * i, i as u64)).collect();
     let mut params = Params::init(graph.layout(), 1);
     let mut optimiser = Optimiser::new(config, graph.layout())?;
-    let mut step = Step::new(Arc::clone(&graph))?;
+    let mut step = Step::new(Arc::clone(&graph))?.with_kernels(kernels);
     let mut predictor = Predictor::new(Arc::clone(&graph));
     let mut out = vec![0.0; 700 * 2];
     step.run(&mut params, &mut optimiser, &batches[0], &[1.0, 1.0], 1)?;
@@ -110,7 +110,7 @@ fn check(config: OptimiserConfig) -> Result<()> {
         });
         assert!(result?.is_finite());
         // A buffer and a list, three products a layer, six layers, three shards.
-        assert!(packed <= 2 * 3 * 6 * 3, "{packed} packing buffers in {config:?}");
+        assert!(packed <= 2 * 3 * 6 * 3, "{packed} packing buffers, {kernels}, {config:?}");
         assert_eq!(ours, 0, "a step of {} rows, {config:?}", batch.rows);
         let mut result = Ok(());
         let out = &mut out[..2 * batch.rows];
@@ -126,9 +126,13 @@ fn a_warm_step_allocates_nothing_of_ours() -> Result<()> {
     on_threads(1, || {
         products_only_pack();
         let base = OptimiserConfig { l2: 1e-4, l2_tables: 1e-4, ..OptimiserConfig::default() };
-        check(base)?;
-        check(OptimiserConfig { table_update: TableUpdate::Dense, clip_norm: Some(0.1), ..base })?;
+        let (f32, bf16) = (Kernels::default(), Kernels::new(Precision::Bf16));
+        for kernels in [f32, f32.at_most(Instructions::Portable), bf16] {
+            check(base, kernels)?;
+        }
+        let clip_norm = Some(0.1);
+        check(OptimiserConfig { table_update: TableUpdate::Dense, clip_norm, ..base }, f32)?;
         let row = Rule::RowAdagrad { lr: 0.1, initial: 0.0, epsilon: 1e-8 };
-        check(OptimiserConfig { tables: Some(row), ..base })
+        check(OptimiserConfig { tables: Some(row), ..base }, f32)
     })
 }

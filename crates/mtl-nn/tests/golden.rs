@@ -160,6 +160,7 @@ fn run_case(problem: &Value, case: &Value, table_update: TableUpdate) -> Result<
             rows: ids.len(),
             values: vec![numbers(&given["table_gradient"]), matrix.repeat(ids.len())],
             ids: vec![ids],
+            lists: vec![],
         };
         let report = step.run(&mut params, &mut optimiser, &batch, &[1.0], 0)?;
         assert_near(&what, &[report.gradient_norm], &[number(&expected["gradient_norm"])]);
@@ -222,6 +223,7 @@ fn check_mean(loss: impl PointLoss + 'static, batch: &Value, expected: &Value) -
     let batch = Batch {
         rows,
         ids: Vec::new(),
+        lists: Vec::new(),
         values: vec![logits, targets.collect(), numbers(&batch["weights"])],
     };
     let root = node.node();

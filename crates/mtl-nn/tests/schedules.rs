@@ -32,7 +32,7 @@ impl Small {
         let x = b.read(x)?;
         let h = Mlp::new(&[5], Activation::Linear).build(&mut b, "h", x)?;
         let z = b.push("z", Sigmoid::new(h.columns(1, 2)))?;
-        let batch = Batch { rows: 4, ids: vec![], values: vec![noise(12)] };
+        let batch = Batch { rows: 4, ids: vec![], lists: vec![], values: vec![noise(12)] };
         Ok(Self { graph: b.finish(), h, z, batch })
     }
 
@@ -162,7 +162,7 @@ fn dropped(rate: f64, step: u64, rows: usize, shard: usize) -> Result<Vec<f64>> 
     let graph = b.finish();
     let mut params = Params::init(graph.layout(), 0);
     params.set("h.0.weight", (1, 64), &[1.0; 64])?;
-    let batch = Batch { rows, ids: vec![], values: vec![vec![1.0; rows]] };
+    let batch = Batch { rows, ids: vec![], lists: vec![], values: vec![vec![1.0; rows]] };
     let plan = Plan::new(&graph, &[y.node()], true);
     let mut workspace = Workspace::new(&graph, &plan, None, shard);
     let mut values = Vec::new();

@@ -128,7 +128,7 @@ fn a_gradient_that_is_not_finite_names_its_parameter_and_updates_nothing() -> Re
     let mut run = Run::new(Arc::new(b.finish()))?;
     run.params.set("tower.0.weight", (1, 1), &[1e-15])?;
     // z = 1e15 and the loss 1e30 are finite; ∂L/∂w = 2·1e15·1e30 is not.
-    let batch = Batch { rows: 1, ids: vec![], values: vec![vec![1e30], vec![0.0]] };
+    let batch = Batch { rows: 1, ids: vec![], lists: vec![], values: vec![vec![1e30], vec![0.0]] };
     let error = run.refused(&batch, &[1.0]);
     let expected =
         "step 1: the gradient of `tower.0.weight` is not finite; no parameter was updated";
@@ -146,7 +146,8 @@ fn an_infinite_gradient_of_a_table_is_named_too() -> Result<()> {
     b.loss("loss", loss)?;
     let mut run = Run::new(Arc::new(b.finish()))?;
     run.params.set("embedding.id.table", (3, 1), &[1e-8, 1e-8, 1e-8])?;
-    let batch = Batch { rows: 1, ids: vec![vec![1]], values: vec![vec![0.0], vec![1.0]] };
+    let batch =
+        Batch { rows: 1, ids: vec![vec![1]], lists: vec![], values: vec![vec![0.0], vec![1.0]] };
     // The weight of the loss overflows f32: the loss is finite, its gradient is not.
     let error = run.refused(&batch, &[f64::from(f32::MAX) * 1e9]);
     assert!(error.to_string().contains("`embedding.id.table`"), "{error}");
@@ -191,6 +192,7 @@ fn a_row_is_predicted_alike_in_any_batch() -> Result<()> {
         let one = Batch {
             rows: 1,
             ids: many.ids.iter().map(|ids| vec![ids[row]]).collect(),
+            lists: many.lists.iter().map(|lists| [lists.row(row)].into_iter().collect()).collect(),
             values: graph
                 .value_slots()
                 .iter()

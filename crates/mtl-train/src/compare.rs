@@ -1,11 +1,16 @@
 //! Several models over several seeds on the same rows.
 
-use mtl_data::Dataset;
-use mtl_model::{Model, ModelSpec};
+use std::collections::BTreeMap;
 
+use mtl_data::Dataset;
+use mtl_feature::FeatureTable;
+use mtl_model::{Model, ModelSpec};
+use serde::Serialize;
+
+use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate, fit,
-    measure_truth,
+    Error, Evaluation, Gate, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate,
+    fit, gates, measure_truth, summarise,
 };
 
 /// A model to compare, with its training.
@@ -32,6 +37,32 @@ pub struct Comparison {
     pub history: History,
     /// The metrics on the rows that are reported.
     pub evaluation: Evaluation,
+    /// How its gates use their experts on those rows.
+    pub gates: Vec<Gate>,
+    /// Its settings, as TOML.
+    pub configuration: String,
+}
+
+impl Contender {
+    /// The settings of model and training as TOML, without the seed.
+    fn configuration(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Tables<'c> {
+            #[serde(flatten)]
+            spec: &'c ModelSpec,
+            loss: Loss,
+            train: toml::Table,
+        }
+        #[derive(Serialize)]
+        struct Loss {
+            weighting: &'static str,
+        }
+        let wrong = |error: toml::ser::Error| Error::Data(format!("{}: {error}", self.name));
+        let mut train = toml::Table::try_from(&self.train).map_err(wrong)?;
+        train.remove("seed");
+        let loss = Loss { weighting: self.train.loss.name() };
+        toml::to_string(&Tables { spec: &self.spec, loss, train }).map_err(wrong)
+    }
 }
 
 /// What models are compared on.
@@ -43,6 +74,19 @@ pub struct Compared<'d> {
     pub dataset: &'d Dataset,
     /// What outputs are measured against, where the data has its truth.
     pub truths: &'d [TruthOf],
+}
+
+/// A trained model, and the rows that it is reported on.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished<'r> {
+    /// The contender's name.
+    pub name: &'r str,
+    /// The seed.
+    pub seed: u64,
+    /// The model, with the weights of its best epoch.
+    pub model: &'r Model,
+    /// The rows.
+    pub rows: &'r FeatureTable,
 }
 
 /// Trains every contender with every seed and gathers the table of results. `observer` is called
@@ -57,8 +101,23 @@ pub fn compare(
     data: Compared<'_>,
     contenders: &[Contender],
     seeds: &[u64],
-    mut observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
+    observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
 ) -> Result<Results> {
+    compare_and(data, contenders, seeds, observer, |_| Ok(()))
+}
+
+/// As [`compare`], and shows each model to `keep` once it is trained: to write its predictions,
+/// say.
+///
+/// # Errors
+/// Those of [`compare`], and what `keep` returns.
+pub fn compare_and<E: From<Error>>(
+    data: Compared<'_>,
+    contenders: &[Contender],
+    seeds: &[u64],
+    mut observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
+    mut keep: impl FnMut(Finished<'_>) -> std::result::Result<(), E>,
+) -> std::result::Result<Results, E> {
     let Compared { name, dataset, truths } = data;
     let truth = dataset.truth.as_ref();
     let (rows, truth, reported) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
@@ -66,14 +125,17 @@ pub fn compare(
         (true, false) => (&dataset.validation, truth.map(|t| &t.validation), "validation"),
         (true, true) => {
             let expected = "expected `test` or `validation` files, or a `split`";
-            return Err(Error::Data(format!("[data] there are no rows to report on: {expected}")));
+            let problem = format!("[data] there are no rows to report on: {expected}");
+            return Err(Error::Data(problem).into());
         }
     };
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
+    let mut labels = BTreeMap::new();
     for contender in contenders {
         for &seed in seeds {
             let train = TrainConfig { seed, ..contender.train.clone() };
-            let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)?;
+            let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)
+                .map_err(Error::from)?;
             let mut watch = observer(&contender.name, seed);
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
@@ -81,12 +143,18 @@ pub fn compare(
             let mut evaluation = evaluate(&model, rows)?;
             if let Some(truth) = truth {
                 evaluation.truth = measure_truth(&model, rows, truth, truths)?;
+                if seed == seeds[0] {
+                    labels.extend(model.labels_of(rows).map_err(Error::from)?);
+                }
             }
+            keep(Finished { name: &contender.name, seed, model: &model, rows })?;
             runs.push(Comparison {
                 model: contender.name.clone(),
                 seed,
                 parameters: model.n_parameters(),
                 history: fitted.history,
+                gates: gates(&model, rows)?,
+                configuration: contender.configuration()?,
                 evaluation,
             });
         }
@@ -94,11 +162,16 @@ pub fn compare(
     // Contenders may be measured by different things (a chain's events beside plain tasks).
     let mut names: Vec<String> = Vec::new();
     for contender in contenders {
-        for measure in contender.spec.measures()? {
+        for measure in contender.spec.measures().map_err(Error::from)? {
             if !names.contains(&measure.name) {
                 names.push(measure.name);
             }
         }
     }
-    Ok(Results::new(name, reported, rows.n_rows(), names, &runs))
+    let parts = summarise(dataset);
+    let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
+    Ok(match truth {
+        Some(truth) => results.with_truth(&evaluate_truth(&labels, rows, truth, truths)?),
+        None => results,
+    })
 }

@@ -6,6 +6,7 @@ use mtl_data::DataConfig;
 use mtl_esm::ChainConfig;
 use mtl_feature::{FeatureSpec, LabelSpec};
 use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, TaskLoss, parse_table};
+use mtl_nn::kernel::Precision;
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result};
 /// | `batch_size` | 1024 | rows a step | ≥ 1 |
 /// | `learning_rate` | 0.001 | of the default optimiser (Adam); not beside `optimiser` | > 0 |
 /// | `optimiser` | Adam | see [`OptimiserConfig`] | |
+/// | `precision` | `"f32"` | inputs of the products of dense layers; everything else is `f32` | see [`Precision`] |
 /// | `seed` | 1 | initial values, order of rows, dropout | |
 /// | `monitor` | `"auc_macro"` | the validation metric whose best epoch is kept | see [`Monitor`] |
 /// | `patience` | none | epochs without improvement before training stops | ≥ 1 |
@@ -35,6 +37,8 @@ pub struct TrainConfig {
     /// The optimiser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optimiser: Option<OptimiserConfig>,
+    /// What the inputs of products are rounded to.
+    pub precision: Precision,
     /// Keys initial values, order of rows and dropout.
     pub seed: u64,
     /// The metric whose best epoch is kept.
@@ -55,6 +59,7 @@ impl Default for TrainConfig {
             batch_size: 1024,
             learning_rate: None,
             optimiser: None,
+            precision: Precision::F32,
             seed: 1,
             monitor: None,
             patience: None,

@@ -95,6 +95,17 @@ pub struct NamedMetrics {
 }
 
 impl Evaluation {
+    /// The truth's own figures: it has neither a loss nor tasks to take the mean over.
+    pub(crate) fn of_truth(
+        rows: usize,
+        tasks: Vec<NamedMetrics>,
+        truth: Vec<TruthMetrics>,
+    ) -> Self {
+        let none = || macro_mean(std::iter::empty());
+        let calibration = Vec::new();
+        Self { rows, loss: None, tasks, auc_macro: none(), gauc_macro: none(), calibration, truth }
+    }
+
     /// A task's metrics.
     pub fn task(&self, name: &str) -> Option<&TaskMetrics> {
         self.tasks.iter().find(|named| named.task == name).map(|named| &named.metrics)
@@ -181,7 +192,7 @@ fn column(predictions: &Predictions, output: &str, n_rows: usize) -> Vec<f32> {
 }
 
 /// The metrics of a probability, and the mean of its own loss.
-fn binary(
+pub(crate) fn binary(
     task: Option<&TaskConfig>,
     labels: &[f32],
     predicted: &[f32],

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mtl_data::Shuffle;
+use mtl_eval::Measured;
 use mtl_feature::{FeatureTable, Feed};
 use mtl_model::{Model, TaskConfig, TaskLoss};
+use mtl_nn::kernel::Kernels;
 use mtl_nn::{Batch, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::NamedMetrics;
+use crate::fingerprint::Fingerprint;
 use crate::seen::WeightingMeans;
 use crate::weighting::Weighting;
 use crate::{Error, Monitor, Observer, Result, TrainConfig, TrainingState, evaluate};
@@ -23,6 +27,9 @@ pub struct EpochRecord {
     pub losses: Vec<(String, Option<f64>)>,
     /// The monitored metric on the validation rows, if it is defined.
     pub monitored: Option<f64>,
+    /// Each measure on the validation rows; none without such rows.
+    #[serde(default)]
+    pub validation: Vec<Validated>,
     /// Mean norm of the gradient.
     pub gradient_norm: f64,
     /// Mean weight of each loss, by name, where a weighting gives them.
@@ -34,6 +41,35 @@ pub struct EpochRecord {
     pub cosines: Vec<(String, String, f64)>,
     /// Wall time of its training steps, in seconds.
     pub seconds: f64,
+}
+
+/// A measure on the validation rows after an epoch; `None` where it is undefined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validated {
+    /// The measure's name.
+    pub task: String,
+    /// AUC, of a probability.
+    pub auc: Option<f64>,
+    /// Log loss, of a probability or of several classes.
+    pub log_loss: Option<f64>,
+    /// RMSE, of a regression.
+    pub rmse: Option<f64>,
+}
+
+impl Validated {
+    fn of(named: &NamedMetrics) -> Self {
+        let (binary, regression) = (named.metrics.binary(), named.metrics.regression());
+        let classes = named.metrics.multiclass();
+        Self {
+            task: named.task.clone(),
+            auc: binary.and_then(|report| report.auc.value()),
+            log_loss: binary
+                .map(|report| &report.log_loss)
+                .or(classes.map(|report| &report.log_loss))
+                .and_then(Measured::value),
+            rmse: regression.and_then(|report| report.rmse.value()),
+        }
+    }
 }
 
 /// A whole run.
@@ -106,7 +142,9 @@ pub fn fit(
         observer.epoch_started(number, config.epochs, steps);
         let mut record = run.epoch(model, number, observer)?;
         if !validation.is_empty() {
-            record.monitored = run.monitor.value(&evaluate(model, validation)?);
+            let found = evaluate(model, validation)?;
+            record.monitored = run.monitor.value(&found);
+            record.validation = found.tasks.iter().map(Validated::of).collect();
         }
         let is_best = run.finish_epoch(record.clone(), &model.params);
         observer.epoch_done(&record, is_best);
@@ -127,6 +165,7 @@ pub fn fit(
 struct Run<'t> {
     config: &'t TrainConfig,
     rows: usize,
+    fingerprint: Fingerprint,
     feed: Feed<'t>,
     batch: Batch<f32>,
     step: Step<f32>,
@@ -176,10 +215,11 @@ impl<'t> Run<'t> {
         Ok(Self {
             config,
             rows: train.n_rows(),
+            fingerprint: Fingerprint::of(train),
             feed: Feed::new(&graph, train)?,
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step,
+            step: step.with_kernels(Kernels::new(config.precision)),
             weighting,
             optimiser,
             monitor,
@@ -234,6 +274,7 @@ impl<'t> Run<'t> {
             epoch: number,
             losses: names.into_iter().zip(sums.iter().map(mean)).collect(),
             monitored: None,
+            validation: Vec::new(),
             gradient_norm: norm / f64::from(steps),
             weights,
             loss_gradient_norms,
@@ -260,7 +301,8 @@ impl<'t> Run<'t> {
     fn state(&self, params: &Params<f32>) -> TrainingState {
         let best = self.best.as_ref();
         let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
-        TrainingState::of(&self.history, self.config, (params, best), &self.optimiser, weighting)
+        let (history, rows) = (&self.history, &self.fingerprint);
+        TrainingState::of(history, self.config, rows, (params, best), &self.optimiser, weighting)
     }
 }
 

@@ -1,28 +1,42 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod calibrate;
 mod compare;
 mod config;
 mod error;
 mod evaluate;
+mod fingerprint;
 mod fit;
+mod gates;
+mod initial_losses;
 mod monitor;
 mod observer;
 mod results;
 mod resume;
 mod seen;
+mod summary;
+mod sweep;
+mod trained;
 mod truth;
+mod tune;
 mod weighting;
 
+pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
-pub use compare::{Compared, Comparison, Contender, compare};
+pub use compare::{Compared, Comparison, Contender, Finished, compare, compare_and};
 pub use config::{RunConfig, TrainConfig};
 pub use error::{Error, Result};
-pub use evaluate::{CalibrationChange, Evaluation, TaskMetrics, evaluate};
-pub use fit::{EpochRecord, Fitted, History, fit};
+pub use evaluate::{CalibrationChange, Evaluation, NamedMetrics, TaskMetrics, evaluate};
+pub use fit::{EpochRecord, Fitted, History, Validated, fit};
+pub use gates::{Gate, gates};
 pub use monitor::Monitor;
 pub use observer::{Observer, Silent};
-pub use results::{Cell, Delta, ModelResults, Results, Spread};
+pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};
 pub use resume::TrainingState;
-pub use truth::{TruthMetrics, TruthOf, measure_truth};
+pub use summary::{LabelSummary, Part, summarise};
+pub use sweep::{Axis, Sweep, SweepPoint};
+pub use trained::Trained;
+pub use truth::{IfClicked, TruthMetrics, TruthOf, measure_truth};
+pub use tune::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 pub use weighting::{LossConfig, SharedParameters, Weighting};

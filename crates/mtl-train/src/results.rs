@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mtl_eval::{ConfidenceLevel, Measured, Summary, paired_t};
+use mtl_eval::{CalibrationBin, ConfidenceLevel, Measured, Summary, paired_t};
 use serde::Serialize;
 
-use crate::{Comparison, Evaluation, TruthMetrics};
+use crate::{Comparison, Evaluation, Gate, History, NamedMetrics, Part, TruthMetrics};
 
 /// The model that others are measured against.
 const REFERENCE: &str = "single_task";
@@ -41,6 +41,12 @@ pub struct Delta {
 /// A metric by task, and `macro` for the mean over tasks.
 type ByTask<T> = BTreeMap<String, T>;
 
+/// Metrics by name, then by task.
+type ByMetric = BTreeMap<&'static str, ByTask<Spread>>;
+
+/// The name of the true probabilities in a table.
+const TRUTH: &str = "(truth)";
+
 /// One model's row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelResults {
@@ -55,13 +61,45 @@ pub struct ModelResults {
     /// The epoch whose weights were kept.
     pub best_epoch: Spread,
     /// Metrics on the reported rows.
-    pub test: BTreeMap<&'static str, ByTask<Spread>>,
+    pub test: ByMetric,
     /// Differences of AUC from Single-Task, if it took part with at least two seeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta_auc: Option<ByTask<Delta>>,
     /// Tasks whose AUC lies significantly below 0.5, with the seed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What figures are drawn from, one a seed.
+    pub runs: Vec<RunResults>,
+    /// Its settings, as TOML.
+    pub configuration: String,
+}
+
+/// One seed's run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunResults {
+    /// The seed.
+    pub seed: u64,
+    /// How training went.
+    pub history: History,
+    /// The reliability diagram of each probability, in bins of equal mass.
+    pub reliability: ByTask<Vec<CalibrationBin>>,
+    /// How its gates use their experts.
+    pub gates: Vec<Gate>,
+}
+
+impl RunResults {
+    fn of(run: &Comparison) -> Self {
+        let bins = |named: &NamedMetrics| {
+            let bins = named.metrics.binary()?.reliability.as_result().ok()?.clone();
+            Some((named.task.clone(), bins))
+        };
+        Self {
+            seed: run.seed,
+            history: run.history.clone(),
+            reliability: run.evaluation.tasks.iter().filter_map(bins).collect(),
+            gates: run.gates.clone(),
+        }
+    }
 }
 
 /// A comparison's results, as `results.json` holds them.
@@ -75,8 +113,17 @@ pub struct Results {
     pub rows: usize,
     /// Tasks, events and conditional probabilities, in the order of the configuration.
     pub tasks: Vec<String>,
+    /// The version of these crates.
+    pub version: &'static str,
+    /// The data's parts, if they were summarised.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// One for each model.
     pub models: Vec<ModelResults>,
+    /// The metrics of the true probabilities on the same rows, where the data has them: no model
+    /// can be expected to do better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<ByMetric>,
 }
 
 /// A cell of the printed table.
@@ -85,7 +132,7 @@ pub type Cell = String;
 type Metric = fn(&Evaluation, &str) -> Option<Measured>;
 
 /// The metrics of `results.json`; the first three make the printed table.
-const METRICS: [(&str, Metric); 12] = [
+const METRICS: [(&str, Metric); 13] = [
     ("auc", |e, task| match task {
         MACRO => Some(e.auc_macro.clone()),
         _ => Some(e.task(task)?.binary()?.auc.clone()),
@@ -104,6 +151,9 @@ const METRICS: [(&str, Metric); 12] = [
     ("pcoc", |e, task| Some(e.task(task)?.binary()?.pcoc.clone())),
     ("auc_entire", |e, task| truth(e, task)?.auc_entire.clone()),
     ("log_odds_rmse", |e, task| Some(Measured::Value(truth(e, task)?.log_odds_rmse))),
+    ("log_odds_rmse_if_clicked", |e, task| {
+        Some(Measured::Value(truth(e, task)?.log_odds_rmse_if_clicked?))
+    }),
     ("rmse", |e, task| Some(e.task(task)?.regression()?.rmse.clone())),
     ("mae", |e, task| Some(e.task(task)?.regression()?.mae.clone())),
     ("accuracy", |e, task| Some(e.task(task)?.multiclass()?.accuracy.clone())),
@@ -129,7 +179,19 @@ impl Results {
         let of = |name: &str| runs.iter().filter(|run| run.model == name).collect::<Vec<_>>();
         let reference = of(REFERENCE);
         let models = names.iter().map(|name| summarise(&of(name), &reference, &tasks)).collect();
-        Self { data: data.to_owned(), reported, rows, tasks, models }
+        let (data, version) = (data.to_owned(), env!("CARGO_PKG_VERSION"));
+        Self { data, reported, rows, tasks, version, parts: Vec::new(), models, truth: None }
+    }
+
+    /// With a summary of the data.
+    #[must_use]
+    pub fn with_parts(self, parts: Vec<Part>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Adds the figures of the true probabilities.
+    pub(crate) fn with_truth(self, truth: &Evaluation) -> Self {
+        Self { truth: Some(summarise_metrics(&[truth], &self.tasks)), ..self }
     }
 
     /// The tables to print, one row a model: AUC, GAUC and users by task, then what only some data
@@ -138,8 +200,11 @@ impl Results {
     /// undefined for every model because the data has no groups are left out.
     pub fn tables(&self, max_columns: usize) -> Vec<(Vec<Cell>, Vec<Vec<Cell>>)> {
         // Calibration is of interest where probabilities are multiplied.
-        let chained: &[&str] =
-            if self.has_truth() { &["auc_entire", "log_odds_rmse", "pcoc"] } else { &[] };
+        let chained: &[&str] = if self.has_truth() {
+            &["auc_entire", "log_odds_rmse", "log_odds_rmse_if_clicked", "pcoc"]
+        } else {
+            &[]
+        };
         let ranked = ["auc", "gauc", "val_users"].iter();
         let mut blocks: Vec<Vec<(&str, &str)>> = vec![Vec::new()];
         for &metric in ranked.chain(chained).chain(&["rmse", "mae", "accuracy", "auc_classes"]) {
@@ -186,14 +251,19 @@ impl Results {
         let row = |model: &ModelResults| {
             let mut row = vec![model.model.clone()];
             row.extend(with_size.then(|| thousands(model.parameters)));
-            row.extend(columns.iter().map(|&(metric, task)| {
-                let spread = model.test.get(metric).and_then(|by_task| by_task.get(task));
-                spread.map_or_else(|| "–".to_owned(), |s| s.text(digits(metric)))
-            }));
+            row.extend(cells(&model.test, columns));
             row.extend(with_time.then(|| model.train_seconds.text(1)));
             row
         };
-        (header, self.models.iter().map(row).collect())
+        let mut rows: Vec<_> = self.models.iter().map(row).collect();
+        if let Some(truth) = &self.truth {
+            let mut row = vec![TRUTH.to_owned()];
+            row.extend(with_size.then(nothing));
+            row.extend(cells(truth, columns));
+            row.extend(with_time.then(nothing));
+            rows.push(row);
+        }
+        (header, rows)
     }
 
     fn has_truth(&self) -> bool {
@@ -220,6 +290,18 @@ impl Results {
     }
 }
 
+fn cells(metrics: &ByMetric, columns: &[(&str, &str)]) -> impl Iterator<Item = Cell> {
+    columns.iter().map(|&(metric, task)| {
+        let spread = metrics.get(metric).and_then(|by_task| by_task.get(task));
+        spread.map_or_else(nothing, |s| s.text(digits(metric)))
+    })
+}
+
+/// What stands in a cell without a value.
+fn nothing() -> Cell {
+    "–".to_owned()
+}
+
 impl Spread {
     fn of(values: &[Measured]) -> Self {
         match Summary::of_measured(values) {
@@ -236,7 +318,7 @@ impl Spread {
         match (self.mean, self.sd) {
             (Some(mean), Some(sd)) if digits > 0 => format!("{mean:.digits$} ± {sd:.digits$}"),
             (Some(mean), _) => format!("{mean:.digits$}"),
-            (None, _) => "–".to_owned(),
+            (None, _) => nothing(),
         }
     }
 }
@@ -249,21 +331,7 @@ fn summarise(runs: &[&Comparison], reference: &[&Comparison], tasks: &[String]) 
     let spread = |value: &dyn Fn(&Comparison) -> Measured| {
         Spread::of(&runs.iter().map(|run| value(run)).collect::<Vec<_>>())
     };
-    let mut test = BTreeMap::new();
-    for (name, metric) in METRICS {
-        let mut by_task = ByTask::new();
-        for task in tasks.iter().map(String::as_str).chain([MACRO]) {
-            let values: Vec<_> =
-                runs.iter().filter_map(|run| metric(&run.evaluation, task)).collect();
-            if values.len() == runs.len() {
-                by_task.insert(task.to_owned(), Spread::of(&values));
-            }
-        }
-        // A macro of no task at all is no metric.
-        if by_task.keys().any(|task| task != MACRO) {
-            test.insert(name, by_task);
-        }
-    }
+    let evaluations: Vec<_> = runs.iter().map(|run| &run.evaluation).collect();
     let warning = |run: &&Comparison| {
         let seed = run.seed;
         run.evaluation.warnings().into_iter().map(move |w| format!("seed {seed}: {w}"))
@@ -277,10 +345,30 @@ fn summarise(runs: &[&Comparison], reference: &[&Comparison], tasks: &[String]) 
             let last = run.history.epochs.len();
             Measured::Value(run.history.best_epoch.unwrap_or(last) as f64)
         }),
-        test,
+        test: summarise_metrics(&evaluations, tasks),
         delta_auc: deltas(runs, reference, tasks),
         warnings: runs.iter().flat_map(warning).collect(),
+        runs: runs.iter().map(|run| RunResults::of(run)).collect(),
+        configuration: runs[0].configuration.clone(),
     }
+}
+
+fn summarise_metrics(evaluations: &[&Evaluation], tasks: &[String]) -> ByMetric {
+    let mut metrics = ByMetric::new();
+    for (name, metric) in METRICS {
+        let mut by_task = ByTask::new();
+        for task in tasks.iter().map(String::as_str).chain([MACRO]) {
+            let values: Vec<_> = evaluations.iter().filter_map(|e| metric(e, task)).collect();
+            if values.len() == evaluations.len() {
+                by_task.insert(task.to_owned(), Spread::of(&values));
+            }
+        }
+        // A macro of no task at all is no metric.
+        if by_task.keys().any(|task| task != MACRO) {
+            metrics.insert(name, by_task);
+        }
+    }
+    metrics
 }
 
 fn deltas(

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use mtl_nn::checkpoint::{self, SavedOptimiser, SavedParams};
 use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
 use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
-const KIND: &str = "mtl training state";
+/// Numbered anew whenever what it holds changes.
+const KIND: &str = "mtl training state 2";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.
@@ -19,6 +22,7 @@ pub struct TrainingState {
     history: History,
     seed: u64,
     batch_size: usize,
+    rows: Fingerprint,
     params: SavedParams,
     /// The best epoch's, if it is not the last one.
     best: Option<SavedParams>,
@@ -30,6 +34,7 @@ impl TrainingState {
     pub(crate) fn of(
         history: &History,
         config: &TrainConfig,
+        rows: &Fingerprint,
         (params, best): (&Params<f32>, Option<&Params<f32>>),
         optimiser: &Optimiser<f32>,
         weighting: Option<WeightingState>,
@@ -38,6 +43,7 @@ impl TrainingState {
             history: history.clone(),
             seed: config.seed,
             batch_size: config.batch_size,
+            rows: rows.clone(),
             params: SavedParams::of(params),
             best: best.map(SavedParams::of),
             optimiser: SavedOptimiser::of(optimiser, params.layout()),
@@ -63,18 +69,27 @@ impl TrainingState {
         checkpoint::decode(KIND, bytes).map_err(|error| resume(file, error.to_string()))
     }
 
-    /// Whether the settings that a run may not change are those of `config`, and the parameters
-    /// those of `model`; `file` names the state in messages.
+    /// Whether the settings that a run may not change are those of `config`, the training rows
+    /// those of `train`, and the parameters those of `model`; `file` names the state in messages.
     ///
     /// # Errors
     /// [`Error::Resume`], naming what differs.
-    pub fn check(&self, model: &Model, config: &TrainConfig, file: &str) -> Result<()> {
+    pub fn check(
+        &self,
+        model: &Model,
+        config: &TrainConfig,
+        train: &FeatureTable,
+        file: &str,
+    ) -> Result<()> {
         let pairs = [
             ("seed", self.seed.to_string(), config.seed.to_string()),
             ("batch_size", self.batch_size.to_string(), config.batch_size.to_string()),
         ];
         if let Some((name, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
             return Err(resume(file, format!("`{name}` was {was}, and is {is} now")));
+        }
+        if let Some(difference) = self.rows.difference(&Fingerprint::of(train)) {
+            return Err(resume(file, difference));
         }
         let layout = model.graph().layout();
         self.params(layout)

@@ -29,7 +29,7 @@ fn config(tasks: &str, rest: &str) -> String {
          [[feature]]\nname = 'user'\nkind = 'categorical'\n\
          [[feature]]\nname = 'item'\nkind = 'categorical'\n\
          {tasks}\n[model]\nname = 'mmoe'\nexpert_units = [8, 6]\ngate_units = [4]\n\
-         tower_units = [6]\ndropout = 0.0\n\
+         tower_units = [6]\ndropout = 0.0\ndomain = 'item'\n\
          [train]\nepochs = 4\nbatch_size = 600\nlearning_rate = 0.02\n{rest}\n"
     )
 }

@@ -3,9 +3,10 @@
 use mtl_data::{Dataset, funnel};
 use mtl_esm::{ChainConfig, LabelConfig, Nesting, Preset};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use mtl_nn::kernel::Precision;
 use mtl_train::{
-    Compared, Contender, EpochRecord, Observer, Silent, TrainConfig, TrainingState, TruthOf,
-    compare, evaluate, fit,
+    Compared, Contender, EpochRecord, IfClicked, Observer, Silent, TrainConfig, TrainingState,
+    TruthOf, compare, evaluate, fit,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -15,12 +16,16 @@ fn data() -> Result<Dataset, Failure> {
 }
 
 fn spec(name: &str, tasks: &[&str]) -> Result<ModelSpec, Failure> {
+    let names = tasks;
     let tasks = tasks.iter().map(|task| TaskConfig::binary(*task)).collect();
     let mut model = ModelConfig::new(name);
     model.architecture.expert_units = Some(vec![12, 6]);
     model.architecture.bottom_units = Some(vec![12, 6]);
     model.architecture.gate_units = Some(vec![5]);
     model.architecture.tower_units = Some(vec![6]);
+    model.domain = Some("position".to_owned());
+    let events = ["click", "action", "purchase"].into_iter().filter(|task| names.contains(task));
+    model.architecture.sequence = Some(events.map(str::to_owned).collect());
     Ok(ModelSpec::new(model, tasks, None)?)
 }
 
@@ -58,6 +63,24 @@ fn the_number_of_threads_changes_no_bit() -> Result<(), Failure> {
 }
 
 #[test]
+fn bf16_trains_another_model_that_predicts_alike() -> Result<(), Failure> {
+    let data = data()?;
+    for name in ["shared_bottom", "mmoe", "ple"] {
+        let run = |precision| -> Result<_, Failure> {
+            let config = TrainConfig { precision, ..config(3) };
+            let model = trained(spec(name, &["click", "purchase"])?, &data, &config)?;
+            Ok(model.predict(&data.test)?.values().iter().copied().collect::<Vec<f32>>())
+        };
+        let (exact, rounded) = (run(Precision::F32)?, run(Precision::Bf16)?);
+        let apart = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs());
+        let mean = apart.sum::<f32>() / exact.len() as f32;
+        // Two seeds are about 0.02 apart.
+        assert!(mean > 0.0 && mean < 5e-3, "{name}: {mean}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_order_of_tasks_changes_no_bit() -> Result<(), Failure> {
     let data = data()?;
     for name in mtl_arch::NAMES {
@@ -83,7 +106,7 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() -> Result<(), Failure> {
     let state = fit(&mut first, tables, &config(2), None, &mut Silent)?.state;
     let state = TrainingState::from_bytes(&state.to_bytes(), "state")?;
     let mut resumed = Model::new(spec, data.schema.clone(), 99)?;
-    state.check(&resumed, &config(4), "state")?;
+    state.check(&resumed, &config(4), &data.train, "state")?;
     let found = fit(&mut resumed, tables, &config(4), Some(&state), &mut Silent)?;
     assert_same(&whole, &resumed)?;
     assert_eq!(found.history.best_epoch, expected.history.best_epoch);
@@ -93,8 +116,11 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() -> Result<(), Failure> {
     assert_eq!(monitored(&found.history.epochs), monitored(&expected.history.epochs));
 
     let other = TrainConfig { batch_size: 9, ..config(4) };
-    let error = state.check(&resumed, &other, "state").unwrap_err();
+    let error = state.check(&resumed, &other, &data.train, "state").unwrap_err();
     assert_eq!(error.to_string(), "state: `batch_size` was 700, and is 9 now");
+    let (was, is) = (data.train.n_rows(), data.test.n_rows());
+    let error = state.check(&resumed, &config(4), &data.test, "state").unwrap_err();
+    assert_eq!(error.to_string(), format!("state: the training rows were {was}, and are {is} now"));
     Ok(())
 }
 
@@ -184,11 +210,22 @@ fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Fa
         contender("single_task", spec("single_task", &["click", "purchase"])?),
         contender("esmm", esmm(None, "click")?),
     ];
-    let truths = [TruthOf {
-        output: "pCVR",
-        label: Some("purchase_if_clicked"),
-        probability: "p_purchase_if_clicked",
-    }];
+    let truths = [
+        TruthOf { output: "pCTR", probability: &["p_click"], if_clicked: None },
+        TruthOf {
+            output: "pCTCVR",
+            probability: &["p_click", "p_purchase_given_click"],
+            if_clicked: None,
+        },
+        TruthOf {
+            output: "pCVR",
+            probability: &["p_purchase_given_click"],
+            if_clicked: Some(IfClicked {
+                probability: "p_purchase_if_clicked",
+                label: "purchase_if_clicked",
+            }),
+        },
+    ];
     let compared = Compared { name: "funnel", dataset: &data, truths: &truths };
     let results = compare(compared, &contenders, &[1, 2], |_, _| Box::new(Silent))?;
     assert_eq!(results.tasks, ["click", "purchase", "pCTR", "pCTCVR", "pCVR"]);
@@ -197,6 +234,17 @@ fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Fa
     let spread = &esmm.test["log_odds_rmse"]["pCVR"];
     assert!(spread.mean.is_some_and(|m| m > 0.0 && m < 5.0) && spread.sd.is_some(), "{spread:?}");
     assert!(esmm.test["auc_entire"]["pCVR"].mean.is_some());
+    assert!(esmm.test["log_odds_rmse_if_clicked"]["pCVR"].mean.is_some());
+    assert!(!esmm.test["log_odds_rmse_if_clicked"].contains_key("pCTR"));
     assert!(results.models[0].test["gauc"].contains_key("macro"));
+
+    // The truth's own row: no error, calibrated but for the sample, better than any model.
+    let truth = results.truth.as_ref().ok_or("the funnel knows its truth")?;
+    let of = |metric: &str, task: &str| truth[metric][task].mean.unwrap_or(f64::NAN);
+    assert_eq!(of("log_odds_rmse", "pCVR"), 0.0);
+    assert!((of("pcoc", "pCTR") - 1.0).abs() < 0.2, "{}", of("pcoc", "pCTR"));
+    assert!(of("auc", "pCTR") > esmm.test["auc"]["pCTR"].mean.unwrap_or(1.0));
+    let (_, rows) = &results.tables(100)[0];
+    assert_eq!(rows[2][0], "(truth)");
     Ok(())
 }

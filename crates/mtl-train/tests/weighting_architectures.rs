@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use mtl_arch::{ArchitectureConfig, Counts, Inputs, NAMES, PerLevel, architecture};
-use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
+use mtl_arch::{ArchitectureConfig, Counts, InputKind, Inputs, NAMES, PerLevel, architecture};
+use mtl_nn::ops::{Bce, Domains, Embed, Part, RowLoss};
 use mtl_nn::{
     Batch, Entry, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Ownership,
     Params, Rule, Seen, Shared, Step, Weigh,
@@ -189,13 +189,23 @@ fn graph(name: &str, batch_norm: bool) -> Result<Graph<f64>, Anything> {
         experts: Some(3),
         shared_experts: Some(PerLevel::All(2)),
         task_experts: Some(PerLevel::All(Counts::All(2))),
+        sequence: Some(["c", "a", "b"].map(str::to_owned).to_vec()),
         batch_norm,
         ..ArchitectureConfig::default()
     };
-    for (task, z) in architecture(name, &config, &TASKS)?.build(&mut b, &Inputs::Shared(x))?.logits
-    {
+    let architecture = architecture(name, &config, &TASKS)?;
+    let inputs = match architecture.input_kind() {
+        InputKind::Domain => Inputs::Domain { x, domains: Domains { slot: b.ids("place"), n: 7 } },
+        _ => Inputs::Shared(x),
+    };
+    let built = architecture.build(&mut b, &inputs)?;
+    for (task, z) in built.logits.clone() {
         let label = b.values(&task, 1)?;
-        let loss = b.push(&format!("loss.{task}"), RowLoss::new(Bce, z, label, None))?;
+        let mut loss = RowLoss::new(Bce, z, label, None);
+        if let Some(penalty) = built.penalty(&task) {
+            loss = loss.plus(penalty.rows);
+        }
+        let loss = b.push(&format!("loss.{task}"), loss)?;
         b.loss(&task, loss)?;
     }
     Ok(b.finish())

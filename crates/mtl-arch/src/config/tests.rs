@@ -24,8 +24,34 @@ fn each_wrong_setting_is_named_with_its_value_and_what_was_expected() {
             "mmeo",
             "",
             "unknown model `mmeo`, expected one of single_task, shared_bottom, omoe, mmoe, cgc, \
-             ple, towers",
+             ple, towers, cross_stitch, aitm, star",
         ),
+        (
+            "aitm",
+            "",
+            "model: `sequence` is absent, expected the order of the events: a list of buy, click",
+        ),
+        (
+            "aitm",
+            "sequence = ['click']",
+            "model: `sequence` is [\"click\"], expected each of buy, click once",
+        ),
+        (
+            "aitm",
+            "sequence = ['click', 'like']",
+            "model: `sequence` is [\"click\", \"like\"], expected each of buy, click once",
+        ),
+        (
+            "aitm",
+            "sequence = ['click', 'buy', 'click']",
+            "model: `sequence` is [\"click\", \"buy\", \"click\"], expected each of buy, click once",
+        ),
+        (
+            "aitm",
+            "sequence = ['click', 'buy']\nsequence_penalty = -1.0",
+            "model: `sequence_penalty` is -1, expected a number ≥ 0",
+        ),
+        ("star", "", "model: `star` was given other inputs, expected x and a domain"),
         (
             "mmoe",
             "expert_units = [8, 0]",

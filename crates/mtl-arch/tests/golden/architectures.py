@@ -40,10 +40,10 @@ class Parameters:
         assert tuple(self.trained[path].shape) == (rows, columns), path
         return self.trained[path]
 
-    def constant(self, path, columns, value, trained):
+    def constant(self, path, columns, value, trained, rows=1):
         store = self.trained if trained else self.running
         if path not in store:
-            full = torch.full((1, columns), value, dtype=torch.float64)
+            full = torch.full((rows, columns), value, dtype=torch.float64)
             store[path] = full.requires_grad_(trained)
         return store[path]
 
@@ -137,6 +137,10 @@ class Network:
         """Logits by task name, each [B, 1]."""
         if self.case["architecture"] == "single_task":
             return {t: self.single_task(t, batch) for t in self.tasks()}
+        if self.case["architecture"] == "cross_stitch":
+            return self.cross_stitch(self.inputs(batch))
+        if self.case["architecture"] == "star":
+            return self.star(self.inputs(batch), batch["categorical"][self.case["domain"]])
         return self.from_x(self.inputs(batch))
 
     def from_x(self, x):
@@ -167,6 +171,120 @@ class Network:
             task: mix(self.gate(f"task.{task}.gate", x, len(experts)), experts)
             for task in self.tasks()
         }
+
+    def aitm(self, x):
+        """q_t, and after the first task z_t from g_t(z_{t-1}) and q_t by attention to themselves."""
+        outputs, before = {}, None
+        for task in self.case["sequence"]:
+            q = self.expert(f"task.{task}.bottom", x)
+            if before is not None:
+                given = self.relu(self.linear(f"task.{task}.transfer.0", before, q.shape[1]))
+                q = self.attention(f"task.{task}.attention", [given, q])
+            outputs[task] = before = q
+        return outputs
+
+    def attention(self, path, candidates):
+        k = candidates[0].shape[1]
+        w = {n: self.parameters.matrix(f"{path}.{n}.weight", k, k) for n in ("value", "key", "query")}
+        scores = [((u @ w["key"]) * (u @ w["query"])).sum(dim=1) / k**0.5 for u in candidates]
+        powers = [torch.exp(s) for s in scores]
+        total = sum(powers)
+        return sum((p / total).reshape(-1, 1) * (u @ w["value"]) for p, u in zip(powers, candidates))
+
+    def cross_stitch(self, x):
+        """Logits: the layers of bottom and tower in step, stitched after all but the logit's."""
+        case, h = self.case, {task: x for task in self.tasks()}
+        tower = case["tower_units"] + [1]
+        for part, units in (("bottom", case["expert_units"]), ("tower", tower)):
+            for i, width in enumerate(units):
+                h = {t: self.linear(f"task.{t}.{part}.{i}", h[t], width) for t in self.tasks()}
+                is_last = i + 1 == len(units)
+                if part == "tower" and is_last:
+                    return h
+                if not is_last or case["preset"] == "paper" or part == "tower":
+                    h = {t: self.relu(y) for t, y in h.items()}
+                n = len(h)
+                a = self.parameters.matrix(f"stitch.{part}.{i}", n, n)
+                h = {
+                    t: sum(a[i_t, i_s] * h[s] for i_s, s in enumerate(self.tasks()))
+                    for i_t, t in enumerate(self.tasks())
+                }
+
+    def star(self, x, domains):
+        """Logits. Each row has its own weights: those shared times those of its domain."""
+        case = self.case
+        last = "linear" if case["preset"] == "tutorial" else "relu"
+        h = self.partitioned(x, domains)
+        h = self.domain_stack("bottom", h, domains, case["expert_units"], last)
+        table = self.parameters.matrix("domain.embedding.table", self.n_domains(), 8)
+        auxiliary = torch.cat([x, table[torch.tensor(domains)]], dim=1)
+        units = case["tower_units"] + [1]
+        return {
+            t: self.domain_stack(f"task.{t}.tower", h, domains, units, "linear")
+            + self.stack(f"task.{t}.auxiliary", auxiliary, units, "linear")
+            for t in self.tasks()
+        }
+
+    def n_domains(self):
+        return next(f["rows"] for f in self.case["features"] if f["name"] == self.case["domain"])
+
+    def domain_stack(self, path, x, domains, units, last):
+        n = self.n_domains() - 1
+        for i, width in enumerate(units):
+            at, n_in = f"{path}.{i}", x.shape[1]
+            weight = self.parameters.matrix(f"{at}.weight", n_in, width)
+            bias = self.parameters.matrix(f"{at}.bias", 1, width)
+            own = self.parameters.matrix(f"{at}.domain.weight", n * n_in, width)
+            own_bias = self.parameters.matrix(f"{at}.domain.bias", n, width)
+            rows = []
+            for r, p in enumerate(domains):
+                w, b = weight, bias
+                if p > 0:
+                    w = weight * own[(p - 1) * n_in : p * n_in]
+                    b = bias + own_bias[p - 1 : p]
+                rows.append(x[r : r + 1] @ w + b)
+            x = torch.cat(rows, dim=0)
+            if i + 1 < len(units) or last == "relu":
+                x = self.relu(x)
+        return x
+
+    def partitioned(self, x, domains):
+        """Statistics of the rows of the same domain; of all rows for the unseen domain 0."""
+        n, d, settings = self.n_domains(), x.shape[1], BATCH_NORM[self.case["preset"]]
+        gamma = self.parameters.matrix("normalise.gamma", 1, d)
+        beta = self.parameters.matrix("normalise.beta", 1, d)
+        own_gamma = self.parameters.matrix("normalise.domain.gamma", n - 1, d)
+        own_beta = self.parameters.matrix("normalise.domain.beta", n - 1, d)
+        means = self.parameters.constant("normalise.running_mean", d, 0.0, False, rows=n)
+        variances = self.parameters.constant("normalise.running_var", d, 1.0, False, rows=n)
+        seen = self.parameters.constant("normalise.seen", 1, 0.0, False, rows=n)
+        moments = {}
+        for p in range(n):
+            if self.training:
+                members = [r for r, q in enumerate(domains) if p in (0, q)]
+                if members:
+                    of_p = x[members]
+                    mean = of_p.sum(dim=0) / len(members)
+                    moments[p] = mean, ((of_p - mean) ** 2).sum(dim=0) / len(members)
+            else:
+                row = p if seen[p, 0] > 0 else 0
+                moments[p] = means[row], variances[row]
+        if self.training:
+            kept = settings["momentum"]
+            with torch.no_grad():
+                for p, (mean, variance) in moments.items():
+                    seen[p, 0] = 1.0
+                    means[p] = kept * means[p] + (1.0 - kept) * mean
+                    variances[p] = kept * variances[p] + (1.0 - kept) * variance
+        rows = []
+        for r, p in enumerate(domains):
+            mean, variance = moments[p]
+            normal = (x[r] - mean) / torch.sqrt(variance + settings["epsilon"])
+            if p > 0:
+                rows.append(gamma[0] * own_gamma[p - 1] * normal + beta[0] + own_beta[p - 1])
+            else:
+                rows.append(gamma[0] * normal + beta[0])
+        return torch.stack(rows)
 
     def cgc(self, x):
         return self.ple(x)
@@ -231,7 +349,22 @@ def task_losses(case, logits, batch):
                 numerator = numerator + batch["weights"][i] * (softplus - label * z)
                 denominator += batch["weights"][i]
         losses[task] = numerator / denominator
+    for before, task in zip(case.get("sequence", []), case.get("sequence", [])[1:]):
+        losses[task] = losses[task] + excess(logits[before], logits[task], task, batch)
     return losses
+
+
+def excess(before, z, task, batch):
+    """0.6 times the mean, over the rows that carry the label, of max(p_t - p_{t-1}, 0)."""
+    numerator, denominator = 0.0, 0.0
+    for i, label in enumerate(batch["labels"][task]):
+        if label is not None:
+            p, p_before = torch.sigmoid(z[i, 0]), torch.sigmoid(before[i, 0])
+            assert (p - p_before).abs() > 1e-6, "on the kink"
+            if p > p_before:
+                numerator = numerator + batch["weights"][i] * (p - p_before)
+            denominator += batch["weights"][i]
+    return 0.6 * numerator / denominator
 
 
 def total_loss(case, losses):

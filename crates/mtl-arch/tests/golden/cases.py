@@ -46,6 +46,10 @@ ARCHITECTURES = {
     "cgc": ("cgc", {"levels": LEVELS[:1]}),
     "ple2": ("ple", {"levels": LEVELS[:2]}),
     "ple3": ("ple", {"levels": LEVELS}),
+    "cross_stitch": ("cross_stitch", {}),
+    "aitm": ("aitm", {"sequence": ["zeta", "alpha", "mid"]}),
+    # Its ids 0, 1 and 3 are in the batch: 0 is the unseen domain, 2 has no row.
+    "star": ("star", {"domain": "e_cat"}),
 }
 
 EVERY_ROW = list(range(7))
@@ -74,6 +78,7 @@ ON_SUBSETS = [
 VARIANTS = {
     "mmoe_tutorial": [ADAM_DENSE, ADAM_HAT_LAZY, *ON_SUBSETS],
     "ple2_paper": [ADAM_DENSE, ADAM_HAT_LAZY],
+    "star_tutorial": [ADAM_DENSE, ON_SUBSETS[0]],
 }
 
 # Trained parameters of each case, tables included, by hand: README.md shows the sums.
@@ -92,6 +97,12 @@ COUNTS = {
     "ple2_paper": 1297,
     "ple3_tutorial": 2069,
     "ple3_paper": 1794,
+    "cross_stitch_tutorial": 384,
+    "cross_stitch_paper": 384,
+    "aitm_tutorial": 493,
+    "aitm_paper": 493,
+    "star_tutorial": 924,
+    "star_paper": 924,
     "shared_bottom_batch_norm_tutorial": 217,
     "shared_bottom_batch_norm_paper": 217,
     "mmoe_batch_norm_tutorial": 645,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mtl_arch::{ArchitectureConfig, Built, InputKind, Inputs, NAMES, Preset, architecture};
-use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
+use mtl_nn::ops::{Bce, Domains, Embed, Part, RowLoss};
 use mtl_nn::{
     Batch, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Predictor, Scalar, Step,
     Var,
@@ -16,6 +16,8 @@ pub(crate) const PRESETS: [Preset; 2] = [Preset::Tutorial, Preset::Paper];
 const IDS: usize = 50;
 const DIM: usize = 4;
 const N_VALUES: usize = 3;
+/// Domains, the unseen one included.
+pub(crate) const DOMAINS: usize = 5;
 
 /// Runs `check` for every architecture and preset; its message names both.
 pub(crate) fn every(check: impl Fn(&str, Preset) -> Result<(), Failure>) {
@@ -57,9 +59,13 @@ impl<S: Scalar> Model<S> {
         tasks: &[&str],
     ) -> Result<Self, Failure> {
         let mut b = GraphBuilder::new();
-        let arch = architecture::<S>(name, config, tasks)?;
+        let arch = architecture::<S>(name, &sequenced(config, tasks), tasks)?;
         let inputs = match arch.input_kind() {
             InputKind::Shared => Inputs::Shared(input(&mut b, "")?),
+            InputKind::Domain => {
+                let domains = Domains { slot: b.ids("domain"), n: DOMAINS };
+                Inputs::Domain { x: input(&mut b, "")?, domains }
+            }
             InputKind::PerTask => {
                 let mut tasks = tasks.to_vec();
                 tasks.sort_unstable();
@@ -70,7 +76,11 @@ impl<S: Scalar> Model<S> {
         let built = arch.build(&mut b, &inputs)?;
         for (task, z) in &built.logits {
             let label = b.values(&format!("label.{task}"), 1)?;
-            let loss = b.push(&format!("loss.{task}"), RowLoss::new(Bce, *z, label, None))?;
+            let mut loss = RowLoss::new(Bce, *z, label, None);
+            if let Some(penalty) = built.penalty(task) {
+                loss = loss.plus(penalty.rows);
+            }
+            let loss = b.push(&format!("loss.{task}"), loss)?;
             b.loss(task, loss)?;
             b.output(task, *z)?;
         }
@@ -86,7 +96,8 @@ impl<S: Scalar> Model<S> {
         let mut batch = Batch::for_graph(&self.graph);
         batch.rows = rows;
         for (slot, ids) in self.graph.id_slots().iter().zip(&mut batch.ids) {
-            ids.extend((0..rows).map(|r| (bits(&slot.name, r) % IDS as u64) as u32));
+            let n = if slot.name == "domain" { DOMAINS } else { IDS };
+            ids.extend((0..rows).map(|r| (bits(&slot.name, r) % n as u64) as u32));
         }
         for (slot, values) in self.graph.value_slots().iter().zip(&mut batch.values) {
             let value = |i| bits(&slot.name, i) as f64 / u64::MAX as f64;
@@ -124,6 +135,13 @@ impl<S: Scalar> Model<S> {
         let mut predictor = Predictor::of(Arc::clone(&self.graph), vars);
         Ok(predictor.predict(params, &self.batch(rows))?.into_iter().collect())
     }
+}
+
+/// The settings with a sequence, which AITM needs: that of the names if there is none.
+pub(crate) fn sequenced(config: &ArchitectureConfig, tasks: &[&str]) -> ArchitectureConfig {
+    let mut sorted: Vec<String> = tasks.iter().map(|&task| task.to_owned()).collect();
+    sorted.sort();
+    ArchitectureConfig { sequence: config.sequence.clone().or(Some(sorted)), ..config.clone() }
 }
 
 /// x: an embedding and the numbers, rows × 7.

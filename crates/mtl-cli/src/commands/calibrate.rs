@@ -20,7 +20,7 @@ pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&outputs);
     }
     print_calibration(&outputs);
-    println!(
+    say!(
         "wrote {} calibrated outputs to {}",
         model.calibration().iter().count(),
         args.model.display()
@@ -63,7 +63,7 @@ pub(crate) fn print_calibration(outputs: &[CalibratedOutput]) {
     print_changes(measured);
     for output in outputs {
         if let Some(reason) = &output.skipped {
-            println!("{} is not calibrated: {reason}", output.task);
+            say!("{} is not calibrated: {reason}", output.task);
         }
     }
 }

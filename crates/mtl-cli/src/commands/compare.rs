@@ -1,12 +1,13 @@
 //! `mtl compare`: every model on the same rows.
 
-use std::path::Path;
-
 use anyhow::Context;
 use mtl_arch::NAMES;
-use mtl_train::{Compared, Contender, LossConfig, Observer, Results, TrainConfig, compare};
+use mtl_train::{
+    Compared, Contender, Finished, LossConfig, Observer, Results, TrainConfig, compare_and,
+};
 
 use crate::args::CompareArgs;
+use crate::commands::predictions;
 use crate::progress::Bar;
 use crate::sources::{self, Source};
 use crate::{commands, render};
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
+    commands::prepare_figures(args.figures.as_deref())?;
     let names = match &args.data {
         Some(name) => vec![name.as_str()],
         None => DEFAULT_DATA.to_vec(),
@@ -42,19 +44,21 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         let results = compare_on(name, args, seeds)?;
         if !json {
             if i > 0 {
-                println!();
+                say!();
             }
             print(&results);
         }
         if let Some(folder) = &args.out {
             let file =
                 if i == 0 { "results.json".to_owned() } else { format!("results-{name}.json") };
-            write(folder, &file, &results)?;
+            let text = serde_json::to_string_pretty(&results)?;
+            commands::write(&folder.join(&file), text.as_bytes())?;
             if !json {
-                println!("\nwrote {}", folder.join(file).display());
+                say!("\nwrote {}", folder.join(file).display());
             }
         }
         all.push(results);
+        report(args, &all)?;
     }
     match (json, &all[..]) {
         (true, [one]) => render::json(one),
@@ -77,10 +81,14 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;
     let data = Compared { name, dataset: &dataset, truths: &truths };
-    Ok(compare(data, &contenders, &seeds, |name, _| {
+    let watch = |name: &str, _| {
         run += 1;
         Box::new(Bar::new(format!("{run}/{n_runs} {name}"))) as Box<dyn Observer>
-    })?)
+    };
+    compare_and(data, &contenders, &seeds, watch, |trained: Finished<'_>| match &args.out {
+        Some(folder) if args.write_predictions => predictions::write(folder, name, trained),
+        _ => Ok(()),
+    })
 }
 
 fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
@@ -117,23 +125,33 @@ fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<
     Ok(crossed)
 }
 
-fn write(folder: &Path, file: &str, results: &Results) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(results)?;
-    commands::write(&folder.join(file), text.as_bytes())
+/// The report of what has been compared so far: there is one even if the next data fail.
+fn report(args: &CompareArgs, all: &[Results]) -> anyhow::Result<()> {
+    if args.out.is_none() && args.figures.is_none() {
+        return Ok(());
+    }
+    let report = mtl_report::compared(all)?;
+    if let Some(folder) = &args.out {
+        commands::write(&folder.join(commands::REPORT), report.html().as_bytes())?;
+    }
+    if let Some(folder) = &args.figures {
+        report.write_figures(folder)?;
+    }
+    Ok(())
 }
 
 fn print(results: &Results) {
     let n = results.models.first().map_or(0, |model| model.seeds.len());
     let seeds = if n == 1 { "1 seed".to_owned() } else { format!("mean ± sd of {n} seeds") };
-    println!("{}: {} {} rows, {seeds}", results.data, results.rows, results.reported);
+    say!("{}: {} {} rows, {seeds}", results.data, results.rows, results.reported);
     for (i, (header, rows)) in results.tables(MAX_COLUMNS).iter().enumerate() {
         if i > 0 {
-            println!();
+            say!();
         }
         render::table(header, rows);
     }
     if let Some((header, rows)) = results.delta_table() {
-        println!("\nDifference paired by seed, with its 95 % interval");
+        say!("\nDifference paired by seed, with its 95 % interval");
         render::table(&header, &rows);
     }
     for model in &results.models {

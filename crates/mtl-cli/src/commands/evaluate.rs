@@ -14,7 +14,7 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return render::json(&evaluation);
     }
-    println!("{}: {} rows", args.data.display(), evaluation.rows);
+    say!("{}: {} rows", args.data.display(), evaluation.rows);
     print_metrics(&evaluation);
     Ok(())
 }
@@ -63,7 +63,7 @@ pub(crate) fn print_metrics(evaluation: &Evaluation) {
             ]
         };
         render::table(&header, &binary.iter().map(row).collect::<Vec<_>>());
-        println!(
+        say!(
             "macro auc {}, macro gauc {}",
             render::number(evaluation.auc_macro.value(), 4),
             render::number(evaluation.gauc_macro.value(), 4)
@@ -95,7 +95,7 @@ pub(crate) fn print_metrics(evaluation: &Evaluation) {
     print_changes(changes.map(|change| (change.task.as_str(), &change.before, &change.after)));
     for (name, report) in binary {
         if let Some(reason) = report.auc.reason() {
-            println!("{name}: auc is undefined: {reason}");
+            say!("{name}: auc is undefined: {reason}");
         }
     }
     for warning in evaluation.warnings() {

@@ -19,6 +19,7 @@ pub(crate) fn run(args: &GenerateArgs, json: bool) -> anyhow::Result<()> {
                 seed: args.seed,
                 selection_strength: args.selection,
                 unobserved_share: args.unobserved,
+                click_rate: args.click_rate,
                 ..funnel::Config::default()
             };
             funnel::write(&config, &args.out, progress)?;
@@ -38,6 +39,6 @@ pub(crate) fn run(args: &GenerateArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return render::json(&json!({ "rows": args.rows, "out": out }));
     }
-    println!("wrote {} rows to {out}", args.rows);
+    say!("wrote {} rows to {out}", args.rows);
     Ok(())
 }

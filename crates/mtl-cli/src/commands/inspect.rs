@@ -1,12 +1,14 @@
 //! `mtl inspect`: what a trained model is made of.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use mtl_feature::{FeatureTable, Targets};
+use mtl_feature::Targets;
 use mtl_model::Model;
 use mtl_nn::Role;
-use mtl_train::{EpochRecord, History};
+use mtl_nn::kernel::{Kernels, Precision};
+use mtl_train::{EpochRecord, Gate, History, gates};
 use serde::{Deserialize, Serialize};
 
 use crate::args::InspectArgs;
@@ -18,6 +20,8 @@ struct Inspection {
     tasks: Vec<String>,
     parameters: usize,
     instructions: &'static str,
+    /// The kernels of a training step on this machine, by precision.
+    products: BTreeMap<&'static str, String>,
     layers: Vec<Layer>,
     groups: Vec<Group>,
     gates: Vec<Gate>,
@@ -44,20 +48,6 @@ struct Group {
     parameters: usize,
 }
 
-/// How a gate uses its experts; no utilisation without rows.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Gate {
-    path: String,
-    experts: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    utilisation: Option<Vec<f64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    top: Option<Vec<f64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    entropy: Option<f64>,
-    dead: Vec<String>,
-}
-
 pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
     let noted = Noted::read(&args.model)?;
@@ -70,6 +60,9 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         tasks: model.spec().tasks.iter().map(|task| task.name.clone()).collect(),
         parameters: model.n_parameters(),
         instructions: mtl_nn::kernel::instructions(),
+        products: [("f32", Precision::F32), ("bf16", Precision::Bf16)]
+            .map(|(name, precision)| (name, Kernels::new(precision).to_string()))
+            .into(),
         layers: layers(&model),
         groups: groups(&model),
         gates,
@@ -84,6 +77,8 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
 
 fn layers(model: &Model) -> Vec<Layer> {
     let graph = model.graph();
+    // A table that several layers read is counted where it is read first.
+    let mut seen = std::collections::BTreeSet::new();
     let layer = |node: &mtl_nn::Node<f32>| {
         let op = node.op();
         let inputs = op.inputs().iter().map(|var| {
@@ -100,9 +95,8 @@ fn layers(model: &Model) -> Vec<Layer> {
             let spec = graph.layout().param(*id);
             if spec.role == Role::State { 0 } else { spec.rows * spec.cols }
         };
-        let mut tables: Vec<_> = op.lookups().iter().map(|lookup| lookup.table).collect();
-        tables.sort();
-        tables.dedup();
+        let lookups = op.lookups().iter().map(|lookup| lookup.table);
+        let tables: Vec<_> = lookups.filter(|&table| seen.insert(table)).collect();
         let table_size = |id: &mtl_nn::TableId| {
             let spec = graph.layout().table(*id);
             spec.rows * spec.dim
@@ -174,32 +168,18 @@ impl Noted {
     }
 }
 
-/// Each gate's use of its experts on some rows.
-pub(crate) fn gates(model: &Model, table: &FeatureTable) -> anyhow::Result<Vec<Gate>> {
-    let gate = |(info, used): (mtl_moe::GateInfo, Option<mtl_moe::GateUse>)| {
-        let dead = used.iter().flat_map(|used| &used.dead).map(|&k| info.experts[k].clone());
-        Gate {
-            path: info.path,
-            dead: dead.collect(),
-            experts: info.experts,
-            entropy: used.as_ref().and_then(|used| used.entropy),
-            top: used.as_ref().map(|used| used.top.clone()),
-            utilisation: used.map(|used| used.mean),
-        }
-    };
-    Ok(model.gate_uses(table)?.into_iter().map(gate).collect())
-}
-
 fn print(inspection: &Inspection) {
     let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    println!(
+    say!(
         "{} of {}: {} parameters; element-wise loops run in {}",
         inspection.model,
         inspection.tasks.join(", "),
         inspection.parameters,
         inspection.instructions
     );
-    println!("\nLayers");
+    let products = inspection.products.values().map(String::as_str);
+    say!("Training here: {}", products.collect::<Vec<_>>().join("; "));
+    say!("\nLayers");
     let row = |layer: &Layer| {
         let (columns, parameters) = (layer.columns.to_string(), layer.parameters.to_string());
         let inputs = match layer.inputs.len() {
@@ -210,7 +190,7 @@ fn print(inspection: &Inspection) {
     };
     let rows: Vec<_> = inspection.layers.iter().map(row).collect();
     render::table(&text(&["node", "op", "columns", "parameters", "reads"]), &rows);
-    println!("\nParameters");
+    say!("\nParameters");
     let row = |g: &Group| vec![g.path.clone(), g.shape.clone(), g.parameters.to_string()];
     let rows: Vec<_> = inspection.groups.iter().map(row).collect();
     render::table(&text(&["path", "shape", "parameters"]), &rows);
@@ -223,7 +203,7 @@ fn print_conflict(inspection: &Inspection) {
     let Some(epoch) = inspection.last_epoch.as_ref().filter(|e| !e.weights.is_empty()) else {
         return;
     };
-    println!("\nLosses in the last epoch: weight, norm of the gradient of shared parameters");
+    say!("\nLosses in the last epoch: weight, norm of the gradient of shared parameters");
     let norm = |name: &String| epoch.loss_gradient_norms.iter().find(|(n, _)| n == name);
     let row = |(name, weight): &(String, f64)| {
         let norm = norm(name).map(|(_, norm)| *norm);
@@ -233,7 +213,7 @@ fn print_conflict(inspection: &Inspection) {
     let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     render::table(&text(&["loss", "weight", "gradient norm"]), &rows);
     if !epoch.cosines.is_empty() {
-        println!("\nCosine between gradients of two losses (below 0 they conflict)");
+        say!("\nCosine between gradients of two losses (below 0 they conflict)");
         let row = |(a, b, cosine): &(String, String, f64)| {
             vec![a.clone(), b.clone(), format!("{cosine:+.3}")]
         };
@@ -247,7 +227,7 @@ fn print_gates(inspection: &Inspection) {
     if inspection.gates.is_empty() {
         return;
     }
-    println!("\nGates: mean weight of each expert (share of rows where it is the largest)");
+    say!("\nGates: mean weight of each expert (share of rows where it is the largest)");
     let mut rows = Vec::new();
     for gate in &inspection.gates {
         let (mean, top) = (gate.utilisation.iter().flatten(), gate.top.iter().flatten());
@@ -257,8 +237,15 @@ fn print_gates(inspection: &Inspection) {
             let name = if k == 0 { gate.path.clone() } else { String::new() };
             let entropy = if k == 0 { render::number(gate.entropy, 3) } else { String::new() };
             let weight = format!("{mean:.3} ({:.1} %)", 100.0 * top);
-            rows.push(vec![name, expert.clone(), weight, entropy, dead.to_owned()]);
+            rows.push(vec![name, expert.clone(), bar(*mean), weight, entropy, dead.to_owned()]);
         }
     }
-    render::table(&text(&["gate", "expert", "weight", "entropy", ""]), &rows);
+    render::table(&text(&["gate", "expert", "", "weight", "entropy", ""]), &rows);
+}
+
+/// A share as a bar, so that rows of experts can be read as a picture.
+fn bar(share: f64) -> String {
+    const WIDTH: usize = 20;
+    let full = (share.clamp(0.0, 1.0) * WIDTH as f64).round() as usize;
+    "█".repeat(full) + &"·".repeat(WIDTH - full)
 }

@@ -1,13 +1,19 @@
 //! The commands, one a file.
 
 pub(crate) mod calibrate;
+pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+pub(crate) mod predictions;
+pub(crate) mod serve;
 pub(crate) mod sweep;
 pub(crate) mod train;
+pub(crate) mod tune_fusion;
 
 use std::path::Path;
 
@@ -19,6 +25,16 @@ use mtl_train::RunConfig;
 
 /// The configuration that training copied into a model's folder.
 pub(crate) const CONFIG: &str = "config.toml";
+
+/// The page beside the results.
+pub(crate) const REPORT: &str = "report.html";
+
+/// Makes the folder of figures, if one is named: before hours of training, not after.
+pub(crate) fn prepare_figures(folder: Option<&Path>) -> anyhow::Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    let made = std::fs::create_dir_all(folder);
+    made.with_context(|| format!("{} cannot be made", folder.display()))
+}
 
 /// A model and how its files are read.
 pub(crate) fn open(folder: &Path) -> anyhow::Result<(Model, ReadOptions)> {

@@ -1,9 +1,6 @@
 //! `mtl sweep`: one model under a simplex of fixed weights and under every adaptive weighting, and
 //! the Pareto front of two metrics among them.
 
-mod plot;
-
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,8 +8,9 @@ use mtl_data::Dataset;
 use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
-use mtl_train::{LossConfig, Monitor, RunConfig, TrainConfig, evaluate, fit};
-use serde::Serialize;
+use mtl_train::{
+    Axis, LossConfig, Monitor, RunConfig, Sweep, SweepPoint, TrainConfig, evaluate, fit, summarise,
+};
 
 use crate::args::SweepArgs;
 use crate::progress::Bar;
@@ -20,41 +18,6 @@ use crate::{commands, render};
 
 /// More runs than this are a slip of the keyboard.
 const MAX_RUNS: usize = 500;
-
-/// What `sweep.json` holds.
-#[derive(Debug, Serialize)]
-struct Sweep {
-    /// The configuration's file.
-    data: String,
-    model: String,
-    /// Which rows the metrics are of: `test` or `validation`.
-    reported: &'static str,
-    rows: usize,
-    seed: u64,
-    metrics: [Axis; 2],
-    points: Vec<Point>,
-}
-
-/// A metric of the front.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Axis {
-    name: String,
-    larger_is_better: bool,
-}
-
-/// A trained model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Point {
-    /// `fixed`, or the adaptive method.
-    weighting: String,
-    /// The weight of each loss: those given, or the mean over the last epoch.
-    weights: BTreeMap<String, f64>,
-    values: [f64; 2],
-    /// Whether no other point is as good in both metrics and better in one.
-    on_front: bool,
-    best_epoch: usize,
-    seconds: f64,
-}
 
 pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
@@ -68,6 +31,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
+    commands::prepare_figures(args.figures.as_deref())?;
     let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
     let (reported, rows) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
         (false, _) => ("test", dataset.test.n_rows()),
@@ -86,15 +50,37 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         name: monitor.name().to_owned(),
         larger_is_better: monitor.larger_is_better(),
     });
-    mark_front(&metrics, &mut points);
-    let (data, model) = (args.config.display().to_string(), spec.model.name.clone());
-    let sweep = Sweep { data, model, reported, rows, seed: config.train.seed, metrics, points };
-    if let Some(folder) = &args.out {
-        let text = serde_json::to_string_pretty(&sweep)?;
-        commands::write(&folder.join("sweep.json"), text.as_bytes())?;
-        commands::write(&folder.join("sweep.svg"), plot::svg(&sweep)?.as_bytes())?;
-    }
+    let mut sweep = Sweep {
+        data: args.config.display().to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        model: spec.model.name.clone(),
+        reported,
+        rows,
+        seed: config.train.seed,
+        parts: summarise(&dataset),
+        metrics,
+        points,
+        configuration: std::fs::read_to_string(&args.config)?,
+    };
+    sweep.mark_front();
+    write(&sweep, args)?;
     if json { render::json(&sweep) } else { print(&sweep, args.out.as_deref()) }
+}
+
+fn write(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<()> {
+    let report = mtl_report::swept(sweep)?;
+    if let Some(folder) = &args.out {
+        let text = serde_json::to_string_pretty(sweep)?;
+        commands::write(&folder.join("sweep.json"), text.as_bytes())?;
+        if let Some(figure) = report.figures().first() {
+            commands::write(&folder.join("sweep.svg"), figure.svg().as_bytes())?;
+        }
+        commands::write(&folder.join(commands::REPORT), report.html().as_bytes())?;
+    }
+    if let Some(folder) = &args.figures {
+        report.write_figures(folder)?;
+    }
+    Ok(())
 }
 
 /// The names of the losses that are trained on.
@@ -186,7 +172,7 @@ fn train(
     method: &WeightingConfig,
     monitors: &[Monitor; 2],
     mut bar: Bar,
-) -> anyhow::Result<Point> {
+) -> anyhow::Result<SweepPoint> {
     let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
     let train = TrainConfig { loss, ..config.train.clone() };
     let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
@@ -207,7 +193,7 @@ fn train(
         }
         _ => told.into_iter().collect(),
     };
-    Ok(Point {
+    Ok(SweepPoint {
         weighting: method.name().to_owned(),
         weights,
         values: [value(&monitors[0])?, value(&monitors[1])?],
@@ -217,21 +203,9 @@ fn train(
     })
 }
 
-fn mark_front(metrics: &[Axis; 2], points: &mut [Point]) {
-    let all: Vec<[f64; 2]> = points.iter().map(|point| point.values).collect();
-    let gain = |a: f64, b: f64, axis: &Axis| if axis.larger_is_better { a - b } else { b - a };
-    let beats = |other: &[f64; 2], values: &[f64; 2]| {
-        let gains = [0, 1].map(|i| gain(other[i], values[i], &metrics[i]));
-        gains.iter().all(|&g| g >= 0.0) && gains.iter().any(|&g| g > 0.0)
-    };
-    for point in points {
-        point.on_front = !all.iter().any(|other| beats(other, &point.values));
-    }
-}
-
 fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let [x, y] = &sweep.metrics;
-    println!(
+    say!(
         "{} under {} weightings, {} {} rows, seed {}; ● is on the Pareto front of {} and {}",
         sweep.model,
         sweep.points.len(),
@@ -245,7 +219,7 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let mut header = vec!["weighting".to_owned()];
     header.extend(names.iter().map(|name| format!("w {name}")));
     header.extend([x.name.clone(), y.name.clone(), "front".to_owned(), "s".to_owned()]);
-    let row = |point: &Point| {
+    let row = |point: &SweepPoint| {
         let mut row = vec![point.weighting.clone()];
         row.extend(names.iter().map(|name| render::number(point.weights.get(*name).copied(), 3)));
         row.extend(point.values.map(|value| render::number(Some(value), 4)));
@@ -256,8 +230,9 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let rows: Vec<_> = sweep.points.iter().map(row).collect();
     render::table(&header, &rows);
     if let Some(folder) = out {
-        let files = ["sweep.json", "sweep.svg"].map(|file| folder.join(file).display().to_string());
-        println!("\nwrote {}", files.join(" and "));
+        let files = ["sweep.json", "sweep.svg", commands::REPORT]
+            .map(|file| folder.join(file).display().to_string());
+        say!("\nwrote {}", files.join(", "));
     }
     Ok(())
 }
@@ -282,24 +257,5 @@ mod tests {
         }
         assert_eq!(count(3, 4), Some(10));
         assert_eq!(count(40, usize::MAX / 2), None);
-    }
-
-    fn point(values: [f64; 2]) -> Point {
-        let (weighting, weights) = ("equal".to_owned(), BTreeMap::new());
-        Point { weighting, weights, values, on_front: false, best_epoch: 1, seconds: 0.0 }
-    }
-
-    #[test]
-    fn the_front_has_what_nothing_beats_in_both() {
-        let axis = |larger_is_better| Axis { name: "m".to_owned(), larger_is_better };
-        let values = [[0.9, 0.3], [0.8, 0.2], [0.8, 0.3], [0.7, 0.1], [0.9, 0.3], [0.6, 0.4]];
-        let front = |metrics: [Axis; 2]| -> Vec<bool> {
-            let mut points = values.map(point);
-            mark_front(&metrics, &mut points);
-            points.iter().map(|point| point.on_front).collect()
-        };
-        // Equal points are both on the front.
-        assert_eq!(front([axis(true), axis(true)]), [true, false, false, false, true, true]);
-        assert_eq!(front([axis(true), axis(false)]), [true, true, false, true, true, false]);
     }
 }

@@ -2,46 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use mtl_data::Dataset;
+use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    CalibratedOutput, EpochRecord, Evaluation, History, Observer, RunConfig, Sampled,
-    TrainingState, calibrate, evaluate, fit,
+    EpochRecord, Evaluation, Observer, RunConfig, Sampled, Trained, TrainingState, calibrate,
+    evaluate, fit, gates, summarise,
 };
-use serde::Serialize;
 
 use crate::args::TrainArgs;
 use crate::commands::CONFIG;
 use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::print_metrics;
-use crate::commands::inspect::{Gate, gates};
 use crate::progress::Bar;
-use crate::render;
+use crate::{commands, render};
 
 /// The state from which training can be resumed.
 const STATE: &str = "training.bin";
-
-/// What `metrics.json` holds.
-#[derive(Serialize)]
-struct Metrics<'a> {
-    model: &'a str,
-    parameters: usize,
-    history: &'a History,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    calibration: &'a [CalibratedOutput],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validation: Option<&'a Evaluation>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    test: Option<&'a Evaluation>,
-    /// On the validation rows, or the training rows where there are none.
-    gates: Vec<Gate>,
-}
 
 pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
+    commands::prepare_figures(args.figures.as_deref())?;
+    let weights = args.init.as_deref().map(read).transpose()?;
     let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
     if config.calibration.needs_rows() && dataset.validation.is_empty() {
         let file = args.config.display();
@@ -50,8 +36,13 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
+    if let (Some(file), Some(weights)) = (&args.init, &weights) {
+        let read = mtl_export::read_safetensors(&mut model.params, weights);
+        read.with_context(|| file.display().to_string())?;
+    }
     let partial = Partial::beside(&args.out);
-    let state = if args.resume { partial.find(&args.out, &model, &config)? } else { None };
+    let state =
+        if args.resume { partial.find(&args.out, &model, &config, &dataset.train)? } else { None };
     let mut watch = Watch { bar: Bar::new(&name), partial: &partial, failed: None };
     let tables = (&dataset.train, &dataset.validation);
     let fitted = fit(&mut model, tables, &config.train, state.as_ref(), &mut watch);
@@ -63,25 +54,46 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let rows = if config.calibration.needs_rows() { &dataset.validation } else { &dataset.train };
     let calibration = calibrate(&mut model, rows, &config.calibration, Sampled::AsTrained)?;
     let (validation, test) = measure(&model, &dataset)?;
-    let metrics = Metrics {
-        model: &name,
+    let gate_rows = if validation.is_some() { &dataset.validation } else { &dataset.train };
+    let trained = Trained {
+        gates: gates(&model, gate_rows)?,
+        model: name,
+        version: env!("CARGO_PKG_VERSION"),
         parameters: model.n_parameters(),
-        history: &fitted.history,
-        calibration: &calibration,
-        validation: validation.as_ref(),
-        test: test.as_ref(),
-        gates: gates(
-            &model,
-            if validation.is_some() { &dataset.validation } else { &dataset.train },
-        )?,
+        seed: config.train.seed,
+        parts: summarise(&dataset),
+        history: fitted.history,
+        calibration,
+        validation,
+        test,
+        configuration: std::fs::read_to_string(&args.config)?,
     };
-    let text = serde_json::to_string_pretty(&metrics)?;
-    let state = fitted.state.to_bytes();
-    let config = std::fs::read(&args.config)?;
-    let more = [(CONFIG, &config[..]), ("metrics.json", text.as_bytes()), (STATE, &state[..])];
-    model.save(&args.out, &more)?;
+    save(&model, &trained, &fitted.state, args)?;
     partial.remove();
-    if json { render::json(&metrics) } else { print(&metrics, &args.out) }
+    if json { render::json(&trained) } else { print(&trained, &args.out) }
+}
+
+/// The model's folder, with what training adds to it.
+fn save(
+    model: &Model,
+    trained: &Trained,
+    state: &TrainingState,
+    args: &TrainArgs,
+) -> anyhow::Result<()> {
+    let (metrics, state) = (serde_json::to_string_pretty(trained)?, state.to_bytes());
+    let report = mtl_report::trained(trained)?;
+    let (page, config) = (report.html(), trained.configuration.as_bytes());
+    let more = [
+        (CONFIG, config),
+        ("metrics.json", metrics.as_bytes()),
+        (commands::REPORT, page.as_bytes()),
+        (STATE, &state[..]),
+    ];
+    model.save(&args.out, &more)?;
+    if let Some(folder) = &args.figures {
+        report.write_figures(folder)?;
+    }
+    Ok(())
 }
 
 /// A step that failed has updated nothing: the weights before it are saved beside the folder that
@@ -103,11 +115,15 @@ fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::E
     }
 }
 
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
+
 fn measure(
     model: &Model,
     dataset: &Dataset,
 ) -> anyhow::Result<(Option<Evaluation>, Option<Evaluation>)> {
-    let of = |table: &mtl_feature::FeatureTable| match table.is_empty() {
+    let of = |table: &FeatureTable| match table.is_empty() {
         true => Ok(None),
         false => evaluate(model, table).map(Some),
     };
@@ -129,12 +145,13 @@ impl Partial {
         out: &Path,
         model: &Model,
         config: &RunConfig,
+        train: &FeatureTable,
     ) -> anyhow::Result<Option<TrainingState>> {
         for path in [self.0.clone(), out.join(STATE)] {
             if path.exists() {
                 let file = path.display().to_string();
                 let state = TrainingState::from_bytes(&std::fs::read(&path)?, &file)?;
-                state.check(model, &config.train, &file)?;
+                state.check(model, &config.train, train, &file)?;
                 return Ok(Some(state));
             }
         }
@@ -182,35 +199,35 @@ impl Observer for Watch<'_> {
     }
 }
 
-fn print(metrics: &Metrics<'_>, out: &Path) -> anyhow::Result<()> {
-    let history = metrics.history;
+fn print(trained: &Trained, out: &Path) -> anyhow::Result<()> {
+    let history = &trained.history;
     let n = history.epochs.len();
     match (history.best_epoch, history.best) {
-        (Some(epoch), Some(best)) => println!(
+        (Some(epoch), Some(best)) => say!(
             "{}: {} parameters, {n} epochs in {:.1} s, best {} {best:.4} in epoch {epoch}",
-            metrics.model,
-            metrics.parameters,
+            trained.model,
+            trained.parameters,
             history.seconds(),
             history.monitor
         ),
-        _ => println!(
+        _ => say!(
             "{}: {} parameters, {n} epochs in {:.1} s, the last one kept ({})",
-            metrics.model,
-            metrics.parameters,
+            trained.model,
+            trained.parameters,
             history.seconds(),
-            match metrics.validation {
+            match trained.validation {
                 Some(_) => format!("{} is undefined on the validation rows", history.monitor),
                 None => "no rows to validate on".to_owned(),
             }
         ),
     }
-    print_calibration(metrics.calibration);
-    for (title, evaluation) in [("validation", metrics.validation), ("test", metrics.test)] {
+    print_calibration(&trained.calibration);
+    for (title, evaluation) in [("validation", &trained.validation), ("test", &trained.test)] {
         if let Some(evaluation) = evaluation {
-            println!("\n{title}: {} rows", evaluation.rows);
+            say!("\n{title}: {} rows", evaluation.rows);
             print_metrics(evaluation);
         }
     }
-    println!("\nwrote {}", out.display());
+    say!("\nwrote {}", out.display());
     Ok(())
 }

@@ -27,7 +27,7 @@ fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Cont
     let contender = |name: &String| {
         let model = ModelConfig {
             embedding: InputConfig { dim: 4, ..InputConfig::default() },
-            architecture: settings(),
+            architecture: settings(&tasks),
             ..ModelConfig::new(name)
         };
         let spec = ModelSpec::new(model, tasks.clone(), None)?;
@@ -38,8 +38,9 @@ fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Cont
 }
 
 /// Shared-Bottom 117 wide; 8 experts of 16 for OMoE and MMoE; 2 shared and 3 a task for CGC and
-/// PLE; linear gates; towers of 8.
-fn settings() -> ArchitectureConfig {
+/// PLE; linear gates; towers of 8. The tasks are no sequence of events: AITM hands on in their order
+/// without holding one probability below another.
+fn settings(tasks: &[TaskConfig]) -> ArchitectureConfig {
     ArchitectureConfig {
         preset: Preset::Paper,
         bottom_units: Some(vec![117]),
@@ -49,6 +50,8 @@ fn settings() -> ArchitectureConfig {
         task_experts: Some(PerLevel::All(Counts::All(3))),
         shared_experts: Some(PerLevel::All(2)),
         dropout: Some(0.0),
+        sequence: Some(tasks.iter().map(|task| task.name.clone()).collect()),
+        sequence_penalty: Some(0.0),
         ..ArchitectureConfig::default()
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
         gate_units: Some(Vec::new()),
         tower_units: Some(vec![8]),
         dropout: Some(0.0),
+        sequence: Some(tasks.iter().map(|task| task.name.clone()).collect()),
         ..ArchitectureConfig::default()
     };
     let contender = |name: &String| {

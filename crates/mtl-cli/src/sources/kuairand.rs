@@ -1,6 +1,7 @@
 //! KuaiRand, from its folder as published.
 
 use anyhow::Context;
+use mtl_arch::ArchitectureConfig;
 use mtl_data::kuairand::{FeatureSet, load};
 use mtl_esm::{ChainConfig, LabelConfig, Preset};
 use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
@@ -25,7 +26,7 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
     let train = TrainConfig { epochs: EPOCHS, patience: Some(2), ..TrainConfig::default() };
     let mut contenders = Vec::new();
     for name in names {
-        let spec = ModelSpec::new(ModelConfig::new(name), tasks.clone(), None)?;
+        let spec = ModelSpec::new(model(name, args.features), tasks.clone(), None)?;
         contenders.push(Contender { name: name.clone(), spec, train: train.clone() });
     }
     if args.models.is_none() {
@@ -36,6 +37,19 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
         }
     }
     Ok(Source { dataset: loaded.dataset, contenders, truths: Vec::new() })
+}
+
+/// The architecture of that name. A view's tab is its domain; where it is not among the features,
+/// the user's degree of activity is.
+fn model(name: &str, features: KuaiRandFeatures) -> ModelConfig {
+    let domain = match features {
+        KuaiRandFeatures::Tutorial => "user_active_degree",
+        KuaiRandFeatures::Rich => "tab",
+    };
+    let sequence = ["is_click", "long_view", "is_like"].map(str::to_owned).to_vec();
+    let architecture =
+        ArchitectureConfig { sequence: Some(sequence), ..ArchitectureConfig::default() };
+    ModelConfig { domain: Some(domain.to_owned()), architecture, ..ModelConfig::new(name) }
 }
 
 /// MMoE with a first-order term beside the network, and Adagrad on the tables: ids that come a few

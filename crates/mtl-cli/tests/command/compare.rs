@@ -1,5 +1,7 @@
 //! Comparisons: the table, and `results.json`.
 
+use std::collections::BTreeMap;
+
 use crate::support::{CONFIG, Home};
 
 #[test]
@@ -35,6 +37,34 @@ fn models_of_a_configuration_are_compared_over_seeds() {
 }
 
 #[test]
+fn the_rest_of_the_shelf_is_compared_with_a_weighting_and_says_what_it_needs() {
+    let home = Home::new();
+    let model = "[model]\ndomain = \"city\"\nsequence = [\"click\", \"buy\", \"rating\"]";
+    let config = CONFIG.replace("epochs = 8", "epochs = 1").replace("[model]", model);
+    home.write("run.toml", &config);
+    let models = "star,aitm,cross_stitch";
+    let json = home
+        .mtl(&format!("compare run.toml --models {models} --seeds 1 --weightings pareto --json"))
+        .json();
+    let found: Vec<_> = json["models"].as_array().unwrap().iter().collect();
+    assert_eq!(found.len(), 3);
+    for model in found {
+        assert!(model["test"]["auc"]["click"]["mean"].is_number(), "{model}");
+    }
+    for (from, to, name, expected) in [
+        ("domain = \"city\"", "", "star", "[model] `star` needs `domain`"),
+        ("\"city\"\ns", "\"cty\"\ns", "star", "[model] `domain` is `cty`"),
+        ("\"city\"\ns", "\"price\"\ns", "star", "[model] `domain` is the number `price`"),
+        ("\"buy\", ", "", "aitm", "`sequence` is [\"click\", \"rating\"], expected each of"),
+    ] {
+        assert!(config.contains(from), "{from}");
+        home.write("wrong.toml", &config.replacen(from, to, 1));
+        home.mtl(&format!("compare wrong.toml --models {name}")).fails(expected);
+    }
+    home.mtl("compare census --quick --models star").fails("[model] `star` needs `domain`");
+}
+
+#[test]
 fn the_census_is_compared_with_nothing_but_the_program() {
     let home = Home::new();
     let json = home.mtl("compare census --quick --models shared_bottom --out r --json").json();
@@ -54,4 +84,64 @@ fn the_census_is_compared_with_nothing_but_the_program() {
     assert!(model["test"]["gauc"]["income"]["reason"].is_string());
     // By hand in docs/census.md.
     assert_eq!(model["parameters"], 19_514);
+}
+
+/// AUC, mean AUC over groups and their number follow from the written predictions alone: here by
+/// their definitions, pair by pair.
+#[test]
+fn metrics_follow_from_the_written_predictions() {
+    let home = Home::new();
+    let config = CONFIG.replace("epochs = 8", "epochs = 1").replace("weight = \"w\"\n", "");
+    home.write("run.toml", &config);
+    home.mtl("compare run.toml --models single_task --seeds 1 --write-predictions")
+        .fails("--out <DIR>");
+    home.mtl("compare run.toml --models single_task --seeds 2 --out r --write-predictions").ok();
+    let results: serde_json::Value = serde_json::from_slice(&home.read("r/results.json")).unwrap();
+    let text = |seed| home.text(&format!("r/predictions/run-single_task-seed{seed}.csv"));
+    let texts = [1, 2].map(text);
+    let written = texts.each_ref().map(|text| predictions(text));
+    assert_eq!(written[0].len() as u64, results["rows"].as_u64().unwrap());
+    assert!(written[0].iter().zip(0..).all(|(row, i)| row["row"] == i.to_string()));
+    let found =
+        |metric: &str| results["models"][0]["test"][metric]["click"]["mean"].as_f64().unwrap();
+    let measures: Vec<_> = written.iter().map(|rows| measure(rows, "click")).collect();
+    let mean = |f: fn(&(f64, f64, f64)) -> f64| measures.iter().map(f).sum::<f64>() / 2.0;
+    assert!((found("auc") - mean(|m| m.0)).abs() < 1e-12);
+    assert!((found("gauc") - mean(|m| m.1)).abs() < 1e-12);
+    assert_eq!(found("val_users"), mean(|m| m.2));
+}
+
+type WrittenRow<'t> = BTreeMap<&'t str, &'t str>;
+
+fn predictions(text: &str) -> Vec<WrittenRow<'_>> {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    lines.map(|line| names.iter().copied().zip(line.split(',')).collect()).collect()
+}
+
+/// AUC, GAUC, and the groups with both classes.
+fn measure(rows: &[WrittenRow<'_>], task: &str) -> (f64, f64, f64) {
+    let (label, output) = (format!("label_{task}"), format!("p_{task}"));
+    let mut all = Vec::new();
+    let mut groups: BTreeMap<&str, Vec<(bool, f32)>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row[label.as_str()].is_empty()) {
+        let pair = (row[label.as_str()] == "1", row[output.as_str()].parse().unwrap());
+        all.push(pair);
+        groups.entry(row["group"]).or_default().push(pair);
+    }
+    let of_groups: Vec<f64> = groups.values().filter_map(|rows| auc(rows)).collect();
+    let n = of_groups.len() as f64;
+    (auc(&all).unwrap(), of_groups.iter().sum::<f64>() / n, n)
+}
+
+/// The share of pairs in order, ties counted half.
+fn auc(rows: &[(bool, f32)]) -> Option<f64> {
+    let (mut won, mut pairs) = (0.0, 0.0);
+    for (_, positive) in rows.iter().filter(|row| row.0) {
+        for (_, negative) in rows.iter().filter(|row| !row.0) {
+            pairs += 1.0;
+            won += f64::from(u8::from(positive > negative) + u8::from(positive >= negative)) / 2.0;
+        }
+    }
+    (pairs > 0.0).then(|| won / pairs)
 }

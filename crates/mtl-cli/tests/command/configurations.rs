@@ -22,6 +22,7 @@ fn an_unknown_key_of_each_table_is_answered_with_the_nearest() {
         ("gate_units", "gate_unit", "run.toml: [model] unknown field `gate_unit`"),
         ("[train]", "[model.ple]\nlevel = 3\n[train]", "[model.ple] unknown field `level`"),
         ("[train]", "[model.embedding]\ndm = 3\n[train]", "[model.embedding] unknown field `dm`"),
+        ("[train]", "[model.mmeo]\nexperts = 3\n[train]", "[model] there is no model `mmeo`"),
         ("epochs", "epoch", "run.toml: [train] unknown field `epoch`"),
     ] {
         check(from, to, expected);
@@ -37,6 +38,16 @@ fn a_wrong_value_names_its_key_and_what_was_expected() {
         ("name = \"mmoe\"", "", "run.toml: [model] has no `name`, expected one of single_task"),
         ("epochs = 8", "epochs = 0", "run.toml: [train] `epochs` is 0, expected at least 1"),
         ("epochs = 8", "epochs = -1", "run.toml: [train] `epochs`: invalid value"),
+        (
+            "learning_rate = 0.02",
+            "optimiser = { dense = { lr = 0.1 } }",
+            "run.toml: [train] `optimiser.dense`: missing field `kind`",
+        ),
+        (
+            "epochs = 8",
+            "precision = \"f16\"",
+            "[train] unknown variant `f16`, expected `f32` or `bf16`",
+        ),
         ("0.02", "\"fast\"", "run.toml: [train] `learning_rate`: invalid type"),
         ("0.02", "-0.02", "run.toml: [train] `lr` is -0.02, expected a number > 0"),
         ("\"loss\"", "\"auc_clik\"", "[train] `monitor` is `auc_clik`"),

@@ -1,5 +1,7 @@
 //! Files that are wrong: one line that says what, where and what was expected.
 
+use std::fs;
+
 use crate::support::{CONFIG, Home, Row, csv, csv_of, rows, with_model};
 
 /// `change` is made to the rows; training, evaluation and prediction fail with the line, or
@@ -73,7 +75,7 @@ fn files_that_are_none() {
     let home = with_model();
     home.write("empty.csv", "");
     home.write("empty.parquet", "");
-    std::fs::create_dir(home.path("folder.csv")).unwrap();
+    fs::create_dir(home.path("folder.csv")).unwrap();
     home.write("text.json", "{}");
     for (file, expected) in [
         ("empty.csv", "empty.csv: the file is empty, expected a header row"),
@@ -90,6 +92,29 @@ fn files_that_are_none() {
     home.write("none.csv", &csv(&[]));
     home.write("run.toml", &CONFIG.replace("log.csv", "none.csv"));
     home.mtl("train run.toml --out new").fails("none.csv: there are no rows to train on");
+}
+
+#[test]
+fn files_that_are_cut_short() {
+    use std::io::Write;
+
+    let home = with_model();
+    let text = csv(&rows(5_000));
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(text.as_bytes()).unwrap();
+    let gz = gz.finish().unwrap();
+    fs::write(home.path("short.csv.gz"), &gz[..gz.len() / 2]).unwrap();
+    home.mtl("generate funnel --rows 500 --out whole.parquet").ok();
+    let parquet = home.read("whole.parquet");
+    fs::write(home.path("short.parquet"), &parquet[..parquet.len() / 2]).unwrap();
+    for file in ["short.csv.gz", "short.parquet"] {
+        let named = format!("{file}: ");
+        home.mtl(&format!("predict m --data {file} --out p.csv")).fails(&named);
+        home.mtl(&format!("evaluate m --data {file}")).fails(&named);
+        home.write("run.toml", &CONFIG.replace("log.csv", file));
+        home.mtl("train run.toml --out new").fails(&named);
+        assert!(!home.path("p.csv").exists() && !home.path("new").exists());
+    }
 }
 
 #[test]

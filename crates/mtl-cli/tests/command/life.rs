@@ -103,7 +103,9 @@ fn inspection_shows_layers_parameters_and_gates() {
         assert!((sum - 1.0).abs() < 1e-6, "{gate}");
     }
     let text = home.mtl("inspect m --data log.csv").ok();
-    for expected in ["mmoe of click, buy, rating", "embedding.city", "task.click.gate", "entropy"] {
+    for expected in
+        ["mmoe of click, buy, rating", "embedding.city", "task.click.gate", "entropy", "█··"]
+    {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
 }
@@ -128,7 +130,36 @@ fn resuming_is_as_if_training_had_never_stopped() {
     let other = of_epochs(9).replace("\"mmoe\"", "\"ple\"");
     home.write("other.toml", &other);
     home.mtl("train other.toml --out part --resume").fails("is of another model");
+    // Other rows would be another run.
+    home.write("log.csv", &csv(&rows(1_100)));
+    home.mtl("train whole.toml --out part --resume").fails("the training rows were ");
+    let mut changed = rows(1_200);
+    changed.iter_mut().for_each(|row| row[8] = "1".to_owned());
+    home.write("log.csv", &csv(&changed));
+    let expected = "other values or another order now, in the rows' weights";
+    home.mtl("train whole.toml --out part --resume").fails(expected);
     assert!(same("part/weights.bin", "whole/weights.bin"));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    use std::process::{Command, Stdio};
+    let home = with_model();
+    for arguments in [&["inspect", "m"][..], &["inspect", "m", "--json"], &["--help"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
+        command.current_dir(home.path("")).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take()); // the pipe is closed before a line is written to it
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_says_what_the_command_does() {
+    let help = trained().mtl("--help").ok();
+    assert!(help.starts_with("Multi-task ranking models: trained"), "{help}");
 }
 
 #[test]

@@ -3,11 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod calibrate;
+mod chains;
 mod compare;
 mod configurations;
 mod determinism;
+mod export;
 mod failures;
 mod files;
 mod life;
+mod look;
+mod report;
+mod sequences;
+mod serve;
 mod support;
 mod sweep;

@@ -4,12 +4,10 @@ mod counterfactual;
 mod event;
 mod event_loss;
 mod probability;
-mod space_loss;
 mod target_slots;
 
 pub use counterfactual::{DoublyRobust, InversePropensity};
 pub use event::EventLogProbability;
 pub use event_loss::EventLoss;
 pub use probability::Probability;
-pub use space_loss::SpaceLoss;
 pub use target_slots::{SpaceSlots, TargetSlots};

@@ -4,12 +4,22 @@
 //! stay safe. Which instructions run is decided at run time; [`instructions`] says which.
 
 mod element;
+mod kernels;
+mod packed;
 mod product;
 mod random;
 
 pub use element::{add, axpy, column_sums, dot, scale, sum, vectorise};
+pub use kernels::{Instructions, Kernels, Precision};
+pub use packed::Products;
+pub(crate) use packed::{Bank, Scratch};
 pub use product::{Transpose, product};
 pub use random::{Draws, hash};
+
+/// Whether products on this processor fuse multiplication and addition.
+fn fuses() -> bool {
+    cfg!(target_arch = "aarch64") || instructions() != "baseline"
+}
 
 /// The widest instruction set that the element-wise loops use on this processor.
 pub fn instructions() -> &'static str {

@@ -130,25 +130,43 @@ pub fn build_stacks<S: Scalar>(
     let mut at: Vec<Var> = stacks.iter().map(|s| s.input).collect();
     let depth = stacks.iter().map(|s| s.layers.len()).max().unwrap_or(0);
     for i in 0..depth {
-        let mut here: Vec<usize> =
-            (0..stacks.len()).filter(|&s| i < stacks[s].layers.len()).collect();
-        // Stacks over one input stand together, wherever they came, so that they share a product.
-        here.sort_by_key(|&s| at.iter().position(|&x| x == at[s]));
-        // A node has one treatment: normalised stacks and plain ones make two.
-        for normalised in [None, Some(())] {
-            let members: Vec<usize> = here
-                .iter()
-                .copied()
-                .filter(|&s| stacks[s].layers[i].norm.is_some() == normalised.is_some())
-                .collect();
-            if !members.is_empty() {
-                let node = if normalised.is_some() { "norm." } else { "" };
-                let node = format!("{name}.{node}{i}");
-                build_depth(b, &node, i, &stacks, &members, &mut at)?;
-            }
-        }
+        build_layer(b, name, i, &stacks, &mut at)?;
     }
     Ok(at)
+}
+
+/// Builds layer `i` of the stacks that have one, for an architecture that does something between
+/// the layers. `at` is what each stack reads, and then what its layer gives.
+///
+/// # Errors
+/// As [`build_stacks`].
+///
+/// # Panics
+/// If `at` has not one value a stack.
+pub fn build_layer<S: Scalar>(
+    b: &mut GraphBuilder<S>,
+    name: &str,
+    i: usize,
+    stacks: &[Stack],
+    at: &mut [Var],
+) -> Result<()> {
+    assert_eq!(stacks.len(), at.len(), "one input a stack");
+    let mut here: Vec<usize> = (0..stacks.len()).filter(|&s| i < stacks[s].layers.len()).collect();
+    // Stacks over one input stand together, wherever they came, so that they share a product.
+    here.sort_by_key(|&s| at.iter().position(|&x| x == at[s]));
+    // A node has one treatment: normalised stacks and plain ones make two.
+    for normalised in [None, Some(())] {
+        let members: Vec<usize> = here
+            .iter()
+            .copied()
+            .filter(|&s| stacks[s].layers[i].norm.is_some() == normalised.is_some())
+            .collect();
+        if !members.is_empty() {
+            let node = if normalised.is_some() { "norm." } else { "" };
+            build_depth(b, &format!("{name}.{node}{i}"), i, stacks, &members, at)?;
+        }
+    }
+    Ok(())
 }
 
 /// Layer `i` of the stacks `members`, as one op (two if normalised).

@@ -4,4 +4,4 @@ mod activation;
 mod mlp;
 
 pub use activation::{Activation, Dropout};
-pub use mlp::{Mlp, Norm, Stack, StackLayer, build_stacks};
+pub use mlp::{Mlp, Norm, Stack, StackLayer, build_layer, build_stacks};

@@ -9,13 +9,17 @@
 
 mod pass;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::ops::Range;
 
 pub(crate) use pass::Put;
 pub use pass::{Backprop, Forward, RowGradients, Sink};
 
-use crate::{Batch, Graph, IdSlot, ParamId, Params, Scalar, SparseGradient, TableId, ValueSlot};
+use crate::{
+    Batch, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SharedSlots, SparseGradient, TableId,
+    ValueSlot,
+};
 
 /// A node of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,11 +73,20 @@ impl Var {
     }
 }
 
+/// Where the ids of a lookup are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// One id a row.
+    One(IdSlot),
+    /// A list of ids a row.
+    List(ListSlot),
+}
+
 /// A table read through a slot of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// Where the ids are.
-    pub slot: IdSlot,
+    pub ids: Ids,
     /// The table they index.
     pub table: TableId,
 }
@@ -109,7 +122,10 @@ pub struct OpPart {
 ///
 /// All values of a pass have the same number of rows, and rows do not meet, save in ops that
 /// declare [`Op::n_statistics`].
-pub trait Op<S: Scalar>: Debug + Send + Sync {
+///
+/// Ops are [`Any`], so that who writes a graph in another form can ask which op it has and read its
+/// settings.
+pub trait Op<S: Scalar>: Any + Debug + Send + Sync {
     /// The kind of op, such as `dense`, for printing and export.
     fn kind(&self) -> &'static str;
 
@@ -127,9 +143,21 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
         &[]
     }
 
+    /// The weights that the op multiplies by: the first parameter of each bank, and the columns from
+    /// its first on. A training step packs them once for all shards; [`Forward::take_products`] and
+    /// [`Backprop::take_products`] index this list.
+    fn banks(&self) -> &[(ParamId, usize)] {
+        &[]
+    }
+
     /// Embedding tables that the op reads. An op with lookups has no inputs; instead of
     /// [`Op::backward`] it has [`Op::scatter`].
     fn lookups(&self) -> &[Lookup] {
+        &[]
+    }
+
+    /// Slots of lists that the op reads beside those of its lookups: for the lists' lengths.
+    fn list_slots(&self) -> &[ListSlot] {
         &[]
     }
 
@@ -141,6 +169,13 @@ pub trait Op<S: Scalar>: Debug + Send + Sync {
     /// Slots of ids that the op reads itself, not through a table.
     fn id_slots(&self) -> &[IdSlot] {
         &[]
+    }
+
+    /// The output columns that hold one value in all rows if the slots of `shared` do, in order. A
+    /// dense layer over them computes their part once for all candidates of one user.
+    fn shared_columns(&self, shared: &SharedSlots) -> Vec<Range<usize>> {
+        let _ = shared;
+        Vec::new()
     }
 
     /// Values a row that the op keeps between its forward and its backward pass.

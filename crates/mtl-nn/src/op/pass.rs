@@ -1,7 +1,13 @@
 //! What an op sees while it runs: its inputs and parameters, and the places of its results.
 
+use std::ops::Range;
+
 use super::{Mode, NodeId, Var};
-use crate::{Batch, IdSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot};
+use crate::kernel::Products;
+use crate::shared::Split;
+use crate::{
+    Batch, IdSlot, ListRows, ListSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot,
+};
 
 /// What an op sees in its forward pass.
 #[derive(Debug)]
@@ -14,9 +20,12 @@ pub struct Forward<'a, S> {
     pub(crate) out: &'a mut [S],
     pub(crate) saved: &'a mut [S],
     pub(crate) params: &'a Params<S>,
+    pub(crate) products: Products<'a>,
     pub(crate) batch: &'a Batch<S>,
     pub(crate) mode: Mode,
     pub(crate) statistics: &'a [f64],
+    pub(crate) shared: &'a [Vec<Range<usize>>],
+    pub(crate) split: &'a mut Split<S>,
 }
 
 /// The value of `var` among the buffers of a pass.
@@ -62,6 +71,16 @@ impl<'a, S: Scalar> Forward<'a, S> {
         value(self.before, self.widths, self.op_inputs[i], self.rows)
     }
 
+    /// The columns of the `i`-th input that hold one value in every row, where that is known.
+    pub(crate) fn shared_input(&self, i: usize) -> Vec<Range<usize>> {
+        let var = self.op_inputs[i];
+        let Some(shared) = self.shared.get(var.node.index()) else { return Vec::new() };
+        let (start, end) = (var.start(), var.start() + var.n_cols());
+        let within = |range: &Range<usize>| range.start.max(start)..range.end.min(end);
+        let within = shared.iter().map(within).filter(|range| range.start < range.end);
+        within.map(|range| range.start - start..range.end - start).collect()
+    }
+
     /// A parameter.
     #[inline]
     pub fn param(&self, id: ParamId) -> Mat<'a, S> {
@@ -74,6 +93,12 @@ impl<'a, S: Scalar> Forward<'a, S> {
         self.params.bank(id, n_cols)
     }
 
+    /// The products of the op. Taken once: after that they are those of the weights as they are.
+    #[inline]
+    pub const fn take_products(&mut self) -> Products<'a> {
+        std::mem::replace(&mut self.products, Products::plain())
+    }
+
     /// A table's values, row-major.
     #[inline]
     pub fn table(&self, id: TableId) -> &'a [S] {
@@ -84,6 +109,12 @@ impl<'a, S: Scalar> Forward<'a, S> {
     #[inline]
     pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.rows]
+    }
+
+    /// The lists of a slot, for the rows of this pass.
+    #[inline]
+    pub fn lists(&self, slot: ListSlot) -> ListRows<'a> {
+        self.batch.list_column(slot).view(self.first_row, self.rows)
     }
 
     /// The values of a slot of `n_cols` columns, for the rows of this pass.
@@ -106,6 +137,19 @@ impl<'a, S: Scalar> Forward<'a, S> {
         (
             MatMut::new(self.out, self.rows, n_out, n_out),
             MatMut::new(self.saved, self.rows, n_saved, n_saved),
+        )
+    }
+
+    /// As [`Forward::output`], but beside other borrows of the pass. Taken once.
+    ///
+    /// # Panics
+    /// The second time.
+    #[inline]
+    pub fn take_output(&mut self) -> (MatMut<'a, S>, MatMut<'a, S>) {
+        let (n_out, n_saved) = (self.out.len() / self.rows, self.saved.len() / self.rows);
+        (
+            MatMut::new(std::mem::take(&mut self.out), self.rows, n_out, n_out),
+            MatMut::new(std::mem::take(&mut self.saved), self.rows, n_saved, n_saved),
         )
     }
 }
@@ -146,6 +190,7 @@ pub struct Backprop<'a, S> {
     pub(crate) before: &'a mut [Vec<S>],
     pub(crate) gradient: &'a mut [S],
     pub(crate) params: &'a Params<S>,
+    pub(crate) products: Products<'a>,
     pub(crate) param_gradients: &'a mut [S],
     pub(crate) input_sinks: &'a [Option<Put>],
     pub(crate) param_sinks: &'a [Option<Put>],
@@ -220,6 +265,12 @@ impl<'a, S: Scalar> Backprop<'a, S> {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.rows]
     }
 
+    /// The lists of a slot, for the rows of this pass.
+    #[inline]
+    pub fn lists(&self, slot: ListSlot) -> ListRows<'a> {
+        self.batch.list_column(slot).view(self.first_row, self.rows)
+    }
+
     /// The values of a slot of `n_cols` columns, for the rows of this pass.
     #[inline]
     pub fn values(&self, slot: ValueSlot, n_cols: usize) -> Mat<'a, S> {
@@ -232,6 +283,16 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     pub fn saved(&mut self) -> MatMut<'_, S> {
         let n_saved = self.saved.len() / self.rows;
         MatMut::new(self.saved, self.rows, n_saved, n_saved)
+    }
+
+    /// What the op saved, as [`Backprop::saved`], but beside other borrows of the pass. Taken once.
+    ///
+    /// # Panics
+    /// The second time.
+    #[inline]
+    pub fn take_saved(&mut self) -> MatMut<'a, S> {
+        let n_saved = self.saved.len() / self.rows;
+        MatMut::new(std::mem::take(&mut self.saved), self.rows, n_saved, n_saved)
     }
 
     /// The sums over the whole batch that the op gathered on the way forward.
@@ -252,6 +313,12 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     pub fn take_gradient(&mut self) -> MatMut<'a, S> {
         let n_cols = self.widths[self.node.index()];
         MatMut::new(std::mem::take(&mut self.gradient), self.rows, n_cols, n_cols)
+    }
+
+    /// The products of the op. Taken once: after that they are those of the weights as they are.
+    #[inline]
+    pub const fn take_products(&mut self) -> Products<'a> {
+        std::mem::replace(&mut self.products, Products::plain())
     }
 
     /// The gradient of the output, read-only.
@@ -321,5 +388,10 @@ impl<'a, S: Scalar> RowGradients<'a, S> {
     /// The ids of a slot, for these rows.
     pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.gradient.rows()]
+    }
+
+    /// The lists of a slot, for these rows.
+    pub fn lists(&self, slot: ListSlot) -> ListRows<'a> {
+        self.batch.list_column(slot).view(self.first_row, self.gradient.rows())
     }
 }

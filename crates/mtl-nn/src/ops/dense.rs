@@ -1,6 +1,6 @@
 //! `Dense`: product + bias + activation + dropout, for one layer or many side by side.
 
-use crate::kernel::{Draws, Transpose, add, hash, product, vectorise};
+use crate::kernel::{Draws, Products, add, hash, vectorise};
 use crate::layers::{Activation, Dropout};
 use crate::{Backprop, Forward, Layout, MatMut, Mode, Op, OpPart, ParamId, Scalar, Var};
 
@@ -29,11 +29,12 @@ pub struct Dense {
     inputs: Vec<Var>,
     params: Vec<ParamId>,
     products: Vec<Product>,
+    banks: Vec<(ParamId, usize)>,
     units: Vec<Piece>,
     n_cols: usize,
 }
 
-/// One product: units `first .. first + n_units` over one input.
+/// One product: units `first .. first + n_units` over one input; the bank has the input's position.
 #[derive(Debug)]
 struct Product {
     input: usize,
@@ -62,6 +63,7 @@ impl Dense {
             inputs: Vec::new(),
             params: Vec::new(),
             products: Vec::new(),
+            banks: Vec::new(),
             units: Vec::new(),
             n_cols: 0,
         };
@@ -73,9 +75,11 @@ impl Dense {
                 && layout.param(units[i - 1].weight).is_beside(spec);
             if let (true, Some(last)) = (joins, op.products.last_mut()) {
                 last.n_units += 1;
+                op.banks[op.inputs.len() - 1].1 += spec.cols;
             } else {
                 op.products.push(Product { input: op.inputs.len(), first: i, n_units: 1 });
                 op.inputs.push(unit.input);
+                op.banks.push((unit.weight, spec.cols));
             }
             op.params.push(unit.weight);
             let weight = op.params.len() - 1;
@@ -95,6 +99,20 @@ impl Dense {
             op.n_cols += spec.cols;
         }
         op
+    }
+
+    /// The layers, in the order of their columns.
+    pub fn units(&self) -> impl Iterator<Item = Unit> {
+        self.products.iter().flat_map(|product| {
+            let units = &self.units[product.first..product.first + product.n_units];
+            units.iter().map(|unit| Unit {
+                input: self.inputs[product.input],
+                weight: self.params[unit.weight],
+                bias: unit.bias.map(|bias| self.params[bias]),
+                activation: unit.activation,
+                dropout: unit.dropout,
+            })
+        })
     }
 
     /// Columns of the output that the units `first .. first + n` fill.
@@ -142,12 +160,13 @@ impl Dense {
     fn weights<S: Scalar>(
         &self,
         pass: &mut Backprop<'_, S>,
+        products: &mut Products<'_>,
         dz: &MatMut<'_, S>,
-        product_: &Product,
+        product: &Product,
     ) {
-        let x = pass.input(product_.input);
-        let end = product_.first + product_.n_units;
-        let mut first = product_.first;
+        let x = pass.input(product.input);
+        let end = product.first + product.n_units;
+        let mut first = product.first;
         while first < end {
             let weight = self.units[first].weight;
             let alike = |&u: &usize| pass.wants_alike(weight, self.units[u].weight);
@@ -155,7 +174,7 @@ impl Dense {
             let (start, n_cols) = self.span(first, n);
             if let Some(sink) = pass.bank_gradient(weight, n_cols) {
                 let dz = dz.as_mat().columns(start, n_cols);
-                product(sink.to, sink.add, x, dz, Transpose::First);
+                products.weights(product.input, sink.to, sink.add, x, dz);
             }
             first += n;
         }
@@ -164,18 +183,25 @@ impl Dense {
 
 impl Dense {
     /// dx = Σ dz·Wᵀ, in as few products as the live units allow: units are parts.
-    fn input<S: Scalar>(&self, pass: &mut Backprop<'_, S>, dz: &MatMut<'_, S>, product_: &Product) {
-        let end = product_.first + product_.n_units;
+    fn input<S: Scalar>(
+        &self,
+        pass: &mut Backprop<'_, S>,
+        products: &mut Products<'_>,
+        dz: &MatMut<'_, S>,
+        product: &Product,
+    ) {
+        let end = product.first + product.n_units;
         let mut is_first = true;
-        let mut first = product_.first;
+        let mut first = product.first;
         while first < end {
             let n = (first..end).take_while(|&u| pass.is_live(u) == pass.is_live(first)).count();
             if pass.is_live(first) {
                 let (start, n_cols) = self.span(first, n);
                 let w = pass.param_bank(self.params[self.units[first].weight], n_cols);
-                let Some(sink) = pass.input_gradient(product_.input) else { return };
+                let Some(sink) = pass.input_gradient(product.input) else { return };
                 let dz = dz.as_mat().columns(start, n_cols);
-                product(sink.to, sink.add || !is_first, dz, w, Transpose::Second);
+                let bank = (product.input, start - self.units[product.first].start);
+                products.input(bank, sink.to, sink.add || !is_first, dz, w);
                 is_first = false;
             }
             first += n;
@@ -200,6 +226,10 @@ impl<S: Scalar> Op<S> for Dense {
         &self.params
     }
 
+    fn banks(&self) -> &[(ParamId, usize)] {
+        &self.banks
+    }
+
     fn parts(&self) -> Vec<OpPart> {
         let mut parts = Vec::with_capacity(self.units.len());
         for product in &self.products {
@@ -216,12 +246,17 @@ impl<S: Scalar> Op<S> for Dense {
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
+        let mut products = pass.take_products();
         for p in &self.products {
             let (start, n_cols) = self.span(p.first, p.n_units);
             let weight = self.params[self.units[p.first].weight];
             let (x, w) = (pass.input(p.input), pass.param_bank(weight, n_cols));
+            let (shared, mut split) = (pass.shared_input(p.input), std::mem::take(pass.split));
             let (mut y, _) = pass.output();
-            product(y.columns(start, n_cols), false, x, w, Transpose::Neither);
+            if !split.product(y.columns(start, n_cols), x, w, &shared) {
+                products.forward(p.input, y.columns(start, n_cols), x, w);
+            }
+            *pass.split = split;
         }
         let (mode, first_row) = (pass.mode(), pass.first_row());
         for unit in &self.units {
@@ -244,11 +279,11 @@ impl<S: Scalar> Op<S> for Dense {
     }
 
     fn backward(&self, pass: &mut Backprop<'_, S>) {
-        let mut dz = pass.take_gradient();
+        let (mut dz, mut products) = (pass.take_gradient(), pass.take_products());
         self.through_activation(pass, &mut dz);
         for p in &self.products {
-            self.weights(pass, &dz, p);
-            self.input(pass, &dz, p);
+            self.weights(pass, &mut products, &dz, p);
+            self.input(pass, &mut products, &dz, p);
         }
     }
 

@@ -1,7 +1,12 @@
 //! `Embed`: the input layer — embedding rows and plain values, concatenated.
 
-use crate::op::{Lookup, RowGradients};
-use crate::{Backprop, Forward, IdSlot, Op, OpPart, Scalar, SparseGradient, TableId, ValueSlot};
+use std::ops::Range;
+
+use crate::op::{Ids, Lookup, RowGradients};
+use crate::{
+    Backprop, Forward, IdSlot, ListSlot, Op, OpPart, Scalar, SharedSlots, SparseGradient, TableId,
+    ValueSlot,
+};
 
 /// One part of the concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +20,18 @@ pub enum Part {
         /// The table's columns.
         dim: usize,
     },
+    /// The sum or the mean of the rows of a table that a list of ids names, 0 for an empty list;
+    /// an id that comes twice counts twice: rows × `dim`.
+    Pooled {
+        /// The slot of lists.
+        slot: ListSlot,
+        /// The table.
+        table: TableId,
+        /// The table's columns.
+        dim: usize,
+        /// Whether the sum is divided by the length of the list.
+        mean: bool,
+    },
     /// A slot of values: rows × `n_cols`.
     Values {
         /// The slot.
@@ -25,9 +42,10 @@ pub enum Part {
 }
 
 impl Part {
-    const fn n_cols(self) -> usize {
+    /// Its columns.
+    pub const fn n_cols(self) -> usize {
         match self {
-            Self::Lookup { dim, .. } => dim,
+            Self::Lookup { dim, .. } | Self::Pooled { dim, .. } => dim,
             Self::Values { n_cols, .. } => n_cols,
         }
     }
@@ -47,12 +65,13 @@ impl Embed {
     /// The parts side by side.
     pub fn new(parts: Vec<Part>) -> Self {
         let lookups = parts.iter().filter_map(|part| match *part {
-            Part::Lookup { slot, table, .. } => Some(Lookup { slot, table }),
+            Part::Lookup { slot, table, .. } => Some(Lookup { ids: Ids::One(slot), table }),
+            Part::Pooled { slot, table, .. } => Some(Lookup { ids: Ids::List(slot), table }),
             Part::Values { .. } => None,
         });
         let value_slots = parts.iter().filter_map(|part| match *part {
             Part::Values { slot, .. } => Some(slot),
-            Part::Lookup { .. } => None,
+            Part::Lookup { .. } | Part::Pooled { .. } => None,
         });
         Self {
             lookups: lookups.collect(),
@@ -87,7 +106,7 @@ impl<S: Scalar> Op<S> for Embed {
             let columns = start..start + part.n_cols();
             start = columns.end;
             let lookups = match part {
-                Part::Lookup { .. } => {
+                Part::Lookup { .. } | Part::Pooled { .. } => {
                     lookup += 1;
                     vec![lookup - 1]
                 }
@@ -102,6 +121,27 @@ impl<S: Scalar> Op<S> for Embed {
         &self.value_slots
     }
 
+    fn shared_columns(&self, shared: &SharedSlots) -> Vec<Range<usize>> {
+        let mut columns: Vec<Range<usize>> = Vec::new();
+        let mut start = 0;
+        for part in &self.parts {
+            let end = start + part.n_cols();
+            let is_shared = match *part {
+                Part::Lookup { slot, .. } => shared.ids(slot),
+                // Lists have no place among what may be shared: they are pooled row by row.
+                Part::Pooled { .. } => false,
+                Part::Values { slot, .. } => shared.values(slot),
+            };
+            match columns.last_mut() {
+                Some(last) if is_shared && last.end == start => last.end = end,
+                _ if is_shared => columns.push(start..end),
+                _ => {}
+            }
+            start = end;
+        }
+        columns
+    }
+
     fn forward(&self, pass: &mut Forward<'_, S>) {
         let mut start = 0;
         for &part in &self.parts {
@@ -113,6 +153,13 @@ impl<S: Scalar> Op<S> for Embed {
                     for (r, &id) in ids.iter().enumerate() {
                         let row = &table[id as usize * dim..(id as usize + 1) * dim];
                         x.row(r)[start..start + n].copy_from_slice(row);
+                    }
+                }
+                Part::Pooled { slot, table, dim, mean } => {
+                    let (lists, table) = (pass.lists(slot), pass.table(table));
+                    let (mut x, _) = pass.output();
+                    for (r, list) in lists.iter().enumerate() {
+                        pool(list, table, dim, mean, &mut x.row(r)[start..start + n]);
                     }
                 }
                 Part::Values { slot, n_cols } => {
@@ -132,16 +179,38 @@ impl<S: Scalar> Op<S> for Embed {
     fn scatter(&self, wanted: TableId, rows: &RowGradients<'_, S>, sink: &mut SparseGradient<S>) {
         let mut start = 0;
         for &part in &self.parts {
-            if let Part::Lookup { slot, table, dim } = part
-                && table == wanted
-            {
-                for (r, &id) in rows.ids(slot).iter().enumerate() {
-                    sink.add(id, &rows.gradient.row(r)[start..start + dim]);
+            match part {
+                Part::Lookup { slot, table, dim } if table == wanted => {
+                    for (r, &id) in rows.ids(slot).iter().enumerate() {
+                        sink.add(id, &rows.gradient.row(r)[start..start + dim]);
+                    }
                 }
+                Part::Pooled { slot, table, dim, mean } if table == wanted => {
+                    for (r, list) in rows.lists(slot).iter().enumerate() {
+                        let gradient = &rows.gradient.row(r)[start..start + dim];
+                        let share = share(list, mean);
+                        list.iter().for_each(|&id| sink.add_times(id, share, gradient));
+                    }
+                }
+                _ => {}
             }
             start += part.n_cols();
         }
     }
+}
+
+/// What a row of the table counts in the pooled sum of a list.
+fn share<S: Scalar>(list: &[u32], mean: bool) -> S {
+    if mean { S::of(1.0 / list.len().max(1) as f64) } else { S::one() }
+}
+
+fn pool<S: Scalar>(list: &[u32], table: &[S], dim: usize, mean: bool, to: &mut [S]) {
+    to.fill(S::zero());
+    for &id in list {
+        crate::kernel::add(to, &table[id as usize * dim..(id as usize + 1) * dim]);
+    }
+    let share = share(list, mean);
+    to.iter_mut().for_each(|value| *value *= share);
 }
 
 #[cfg(test)]
@@ -154,6 +223,7 @@ mod tests {
         let mut b = GraphBuilder::new();
         let (user, item) = (b.ids("user"), b.ids("item"));
         let price = b.values("price", 2)?;
+        let history = b.lists("history", 4)?;
         let shared = b.table("embedding.shared.table", 5, 3, Init::Uniform(0.5))?;
         let own = b.table("embedding.own.table", 4, 2, Init::Uniform(0.5))?;
         let x = b.push(
@@ -163,6 +233,8 @@ mod tests {
                 Part::Values { slot: price, n_cols: 2 },
                 Part::Lookup { slot: item, table: shared, dim: 3 },
                 Part::Lookup { slot: item, table: own, dim: 2 },
+                Part::Pooled { slot: history, table: shared, dim: 3, mean: true },
+                Part::Pooled { slot: history, table: own, dim: 2, mean: false },
             ]),
         )?;
         let y = b.push("tanh", crate::ops::Sigmoid::new(x))?;

@@ -72,6 +72,21 @@ impl Normalise {
         op
     }
 
+    /// The layers with their columns of the output, in order.
+    pub fn units(&self) -> impl Iterator<Item = (Range<usize>, NormaliseParams)> {
+        self.units.iter().zip(self.params.as_chunks::<EACH>().0).map(|(unit, ids)| {
+            let &[gamma, beta, mean, variance] = ids;
+            let (activation, dropout) = (unit.activation, unit.dropout);
+            let params = NormaliseParams { gamma, beta, mean, variance, activation, dropout };
+            (unit.start..unit.start + unit.n, params)
+        })
+    }
+
+    /// ε, which is added to the variance.
+    pub const fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
     /// The runs of at most [`BLOCK`] columns that the loops work on, unit by unit.
     fn blocks(&self) -> impl Iterator<Item = Block> {
         self.units.iter().enumerate().flat_map(|(u, unit)| {

@@ -3,14 +3,16 @@
 use super::PointLoss;
 use crate::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 
-/// Row losses w_i·ℓ(z_i, y_i), rows × 1.
+/// Row losses w_i·(ℓ(z_i, y_i) + a_i), rows × 1; a, a penalty from elsewhere in the graph, is
+/// absent unless [`RowLoss::plus`] adds one.
 ///
 /// A NaN label means that the row does not carry it: its loss and gradient are 0 and its weight
 /// does not count, so it trains nothing. The batch's loss is the sum of the rows divided by
 /// [`Op::total_weight`].
 #[derive(Debug)]
 pub struct RowLoss<L> {
-    input: [Var; 1],
+    /// z, and the penalty if there is one.
+    inputs: Vec<Var>,
     slots: Vec<ValueSlot>,
     loss: L,
 }
@@ -23,7 +25,19 @@ impl<L: PointLoss> RowLoss<L> {
     pub fn new(loss: L, z: Var, label: ValueSlot, weight: Option<ValueSlot>) -> Self {
         assert_eq!(z.n_cols(), 1, "a row loss reads one column");
         let slots = std::iter::once(label).chain(weight).collect();
-        Self { input: [z], slots, loss }
+        Self { inputs: vec![z], slots, loss }
+    }
+
+    /// Adds the values of `penalty` (rows × 1) to the row losses: they count where the label does.
+    ///
+    /// # Panics
+    /// If `penalty` is not one column.
+    #[must_use]
+    pub fn plus(mut self, penalty: Var) -> Self {
+        assert_eq!(penalty.n_cols(), 1, "a penalty is one column");
+        self.inputs.truncate(1);
+        self.inputs.push(penalty);
+        self
     }
 }
 
@@ -42,7 +56,7 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
     }
 
     fn inputs(&self) -> &[Var] {
-        &self.input
+        &self.inputs
     }
 
     fn value_slots(&self) -> &[ValueSlot] {
@@ -53,12 +67,17 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
         let (z, rows) = (pass.input(0), pass.rows());
         let labels = pass.values(self.slots[0], 1).data();
         let weights = self.slots.get(1).map(|&slot| pass.values(slot, 1).data());
+        let penalty = (self.inputs.len() > 1).then(|| pass.input(1));
         let (mut out, _) = pass.output();
         for r in 0..rows {
             let w = weight(labels[r], weights, r);
             // A weight of 0 must not turn an infinite loss into NaN.
-            out.row(r)[0] =
-                if w == S::zero() { S::zero() } else { w * self.loss.loss(z.row(r)[0], labels[r]) };
+            out.row(r)[0] = if w == S::zero() {
+                S::zero()
+            } else {
+                let penalty = penalty.map_or(S::zero(), |penalty| penalty.row(r)[0]);
+                w * (self.loss.loss(z.row(r)[0], labels[r]) + penalty)
+            };
         }
     }
 
@@ -66,16 +85,25 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
         let (z, rows, d) = (pass.input(0), pass.rows(), pass.take_gradient());
         let labels = pass.values(self.slots[0], 1).data();
         let weights = self.slots.get(1).map(|&slot| pass.values(slot, 1).data());
-        let Some(mut dz) = pass.input_gradient(0) else { return };
         let d = d.as_mat();
-        for r in 0..rows {
-            let w = weight(labels[r], weights, r);
-            let gradient = if w == S::zero() {
-                S::zero()
-            } else {
-                d.row(r)[0] * w * self.loss.slope(z.row(r)[0], labels[r])
-            };
-            dz.put_row(r, std::iter::once(gradient));
+        if let Some(mut dz) = pass.input_gradient(0) {
+            for r in 0..rows {
+                let w = weight(labels[r], weights, r);
+                let gradient = if w == S::zero() {
+                    S::zero()
+                } else {
+                    d.row(r)[0] * w * self.loss.slope(z.row(r)[0], labels[r])
+                };
+                dz.put_row(r, std::iter::once(gradient));
+            }
+        }
+        if self.inputs.len() > 1
+            && let Some(mut da) = pass.input_gradient(1)
+        {
+            for r in 0..rows {
+                let gradient = d.row(r)[0] * weight(labels[r], weights, r);
+                da.put_row(r, std::iter::once(gradient));
+            }
         }
     }
 
@@ -83,5 +111,22 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
         let labels = batch.value_column(self.slots[0]);
         let weights = self.slots.get(1).map(|&slot| batch.value_column(slot));
         Some(labels.iter().enumerate().map(|(r, &y)| weight(y, weights, r).f64()).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Bce;
+    use crate::{GraphBuilder, Result, check};
+
+    #[test]
+    fn finite_differences_with_a_penalty() -> Result<()> {
+        let mut b = GraphBuilder::new();
+        let (label, weight) = (b.values("label", 1)?, b.values("weight", 1)?);
+        let (z, penalty) = (b.values("z", 1)?, b.values("penalty", 1)?);
+        let (z, penalty) = (b.read(z)?, b.read(penalty)?);
+        let loss = b.push("loss", RowLoss::new(Bce, z, label, Some(weight)).plus(penalty))?;
+        check::gradients(b, &[loss])
     }
 }

@@ -4,15 +4,19 @@
 //! each shard has a gradient buffer of its own, and the buffers are added in shard order. So the
 //! trained model is the same, bit for bit, for any number of threads.
 
+mod division;
 mod per_loss;
 mod reduce;
+mod running;
 mod shards;
 mod start;
 mod weighed;
 
 use std::sync::{Arc, Mutex};
 
+use crate::kernel::Kernels;
 use crate::optimiser::CHUNK;
+use crate::packed::PackedWeights;
 use crate::workspace::Statistics;
 use crate::{
     Backward, Batch, Error, Graph, Mat, Mode, NodeId, Optimiser, Params, Plan, Result, Scalar,
@@ -21,7 +25,7 @@ use crate::{
 use per_loss::PerLoss;
 use shards::{Passes, Shard, statistics};
 
-pub use per_loss::Shared;
+pub use division::Shared;
 pub use weighed::{LossWeights, Seen, Weigh};
 
 /// Rows of a shard: activations of a shard stay in a second-level cache, and a batch of 1,024
@@ -33,6 +37,7 @@ pub const SHARD_ROWS: usize = 256;
 pub struct Step<S> {
     graph: Arc<Graph<S>>,
     plan: Plan,
+    packed: PackedWeights,
     backward: Backward,
     /// Each loss by itself, where a weighting needs their gradients.
     per_loss: Option<PerLoss<S>>,
@@ -119,10 +124,23 @@ impl<S: Scalar> Step<S> {
             loss_weights: LossWeights::default(),
             pass_weights: Vec::new(),
             last_norm: 0.0,
+            packed: PackedWeights::new(Kernels::default(), &graph, &plan),
             plan,
             backward,
             graph,
         }
+    }
+
+    /// The same step with other kernels, or another precision of products.
+    #[must_use]
+    pub fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.packed = PackedWeights::new(kernels, &self.graph, &self.plan);
+        self
+    }
+
+    /// The kernels of its products.
+    pub const fn kernels(&self) -> Kernels {
+        self.packed.kernels()
     }
 
     /// The graph.
@@ -194,7 +212,7 @@ impl<S: Scalar> Step<S> {
         batch.check(&self.graph, &self.plan)?;
         let step = optimiser.steps() + 1;
         self.seed(batch, weights);
-        let n = self.prepare(batch.rows);
+        let n = self.prepare(params, batch.rows);
         self.run_shards(params, batch, Mode::Train { seed, step }, n, Passes::Both);
         self.collect_losses(n, step)?;
         self.reduce(params, optimiser, batch, n);
@@ -225,7 +243,7 @@ impl<S: Scalar> Step<S> {
         mode: Mode,
         seeds: &[Vec<S>],
     ) {
-        let n = self.prepare(batch.rows);
+        let n = self.prepare(params, batch.rows);
         self.run_shards(params, batch, mode, n, Passes::Seeded(seeds));
     }
 

@@ -9,41 +9,18 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::division::{
+    Shared, Source, gram_parameters, left_parameters, owned, runs, schedules, sources,
+};
 use super::reduce::{add_shards, scatter, squares};
 use super::shards::Shard;
 use super::start::{self, StartColumns};
 use super::{LossWeights, Passes, Step};
 use crate::optimiser::CHUNK;
-use crate::reach::Reach;
 use crate::{
-    Backward, Batch, Error, Graph, Layout, Mode, NodeId, Optimiser, Ownership, ParamId, Params,
-    Result, Role, Scalar, SparseGradient, TableId, Wanted, kernel,
+    Backward, Batch, Graph, Mode, NodeId, Optimiser, Ownership, Params, Scalar, SparseGradient,
+    TableId, Wanted, kernel,
 };
-
-/// Losses below this count as this where a gradient is divided by them.
-pub(super) const LOSS_FLOOR: f64 = 1e-8;
-
-/// Which shared parameters the Gram matrix is taken over.
-///
-/// A parameter is shared if more than one loss reaches it in the graph.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shared {
-    /// The weights of the last shared layers: those from which a loss is reached through no other
-    /// shared weight. Where no dense weight is shared, as [`Shared::All`].
-    #[default]
-    LastLayer,
-    /// All shared dense parameters.
-    Dense,
-    /// All shared parameters, tables included.
-    All,
-    /// No parameters but activations: the values that losses share and are computed from directly.
-    /// They are the columns of the graph's nodes that more than one loss reaches, each met first
-    /// on a path from a loss, but for nodes that another of them is computed from: the bottom's
-    /// output, the experts' outputs of MMoE, those of the last shared experts of CGC and PLE, x where
-    /// nothing but the input is shared. One gradient is rows × those columns, over the batch.
-    Representation,
-}
 
 /// The backward schedules of single losses and what they leave.
 #[derive(Debug)]
@@ -52,8 +29,8 @@ pub(super) struct PerLoss<S> {
     /// Where the weighted pass starts, if not at the losses.
     start: Option<Vec<StartColumns>>,
     /// Runs of the flat vector that the Gram matrix is taken over.
-    shared: Vec<Range<usize>>,
-    tables: Vec<TableId>,
+    pub(super) shared: Vec<Range<usize>>,
+    pub(super) tables: Vec<TableId>,
     /// The activations that it is taken over, in place of parameters.
     representation: Vec<StartColumns>,
     /// By loss: the tables that it alone reaches.
@@ -61,24 +38,13 @@ pub(super) struct PerLoss<S> {
     /// By chunk of the flat gradient: its runs, and where they come from.
     sources: Vec<Vec<(Range<usize>, Source)>>,
     /// By loss: the reduced gradient, meaningful in the `shared` runs.
-    flat: Vec<Vec<S>>,
+    pub(super) flat: Vec<Vec<S>>,
     /// By loss, then by table.
     sparse: Vec<Vec<SparseGradient<S>>>,
     /// By loss, laid out like `flat`: its running gradient, where a weighting asks for it.
-    running: Option<Vec<Vec<S>>>,
-    present: Vec<bool>,
+    pub(super) running: Option<Vec<Vec<S>>>,
+    pub(super) present: Vec<bool>,
     gram: Vec<f64>,
-}
-
-/// Where a run of the flat gradient comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// The weighted pass.
-    Weighted,
-    /// Σ shared_t·g_t.
-    Combined,
-    /// own_t·g_t of the one loss that reaches it.
-    Own(usize),
 }
 
 impl<S> PerLoss<S> {
@@ -146,7 +112,7 @@ impl<S: Scalar> PerLoss<S> {
     }
 
     /// ⟨g_i, g_j⟩ over the shared parameters or activations, in f64.
-    fn fill_gram(&mut self, shards: &[Shard<S>]) {
+    pub(super) fn fill_gram(&mut self, shards: &[Shard<S>]) {
         let n = self.flat.len();
         let (shared, tables, sparse) = (&self.shared, &self.tables, &self.sparse);
         let flat = self.running.as_ref().unwrap_or(&self.flat);
@@ -259,87 +225,6 @@ impl<S: Scalar> Step<S> {
         });
     }
 
-    /// Moves the running gradients on, if they are kept, and takes the Gram matrix.
-    pub(super) fn fill_gram(&mut self, decay: f64, n: usize) {
-        let Some(per_loss) = &mut self.per_loss else { return };
-        if let Some(running) = &mut per_loss.running {
-            let (shared, present, flat) = (&per_loss.shared, &per_loss.present, &per_loss.flat);
-            let losses = &self.scaled_losses;
-            let running = running.par_iter_mut().enumerate().filter(|&(t, _)| present[t]);
-            running.for_each(|(t, running)| {
-                let share = (1.0 - decay) / losses[t].max(LOSS_FLOOR);
-                for run in shared {
-                    let out = &mut running[run.clone()];
-                    out.iter_mut().for_each(|value| *value *= S::of(decay));
-                    kernel::axpy(out, S::of(share), &flat[t][run.clone()]);
-                }
-            });
-        }
-        per_loss.fill_gram(&self.shards[..n]);
-    }
-
-    /// Keeps a running average of each loss's gradient from now on: r_t ← δ·r_t + (1 − δ)·∇ ln L_t,
-    /// with δ by [`Weigh::decay`](super::Weigh::decay). The Gram matrix, and the weights that are given
-    /// for it, are then of the r_t.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] unless the step compares gradients of dense parameters.
-    pub fn keep_running(&mut self) -> Result<()> {
-        let layout = self.graph.layout();
-        match &mut self.per_loss {
-            Some(per_loss) if per_loss.tables.is_empty() && !per_loss.shared.is_empty() => {
-                let n = per_loss.flat.len();
-                per_loss.running = Some(vec![vec![S::zero(); layout.n_trainable()]; n]);
-                Ok(())
-            }
-            _ => Err(Error::Setting {
-                name: "shared",
-                value: "without dense parameters or with tables".to_owned(),
-                expected: "shared dense parameters alone, of which running gradients are kept",
-            }),
-        }
-    }
-
-    /// The running gradients, loss after loss: what a resumed run goes on from. `None` unless
-    /// [`Step::keep_running`].
-    pub fn running(&self) -> Option<Vec<S>> {
-        let per_loss = self.per_loss.as_ref()?;
-        let of_loss = |flat: &Vec<S>| {
-            per_loss.shared.iter().flat_map(|run| flat[run.clone()].to_vec()).collect::<Vec<S>>()
-        };
-        Some(per_loss.running.as_ref()?.iter().flat_map(of_loss).collect())
-    }
-
-    /// Takes up what [`Step::running`] gave.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if they are those of another model.
-    pub fn set_running(&mut self, values: &[S]) -> Result<()> {
-        let wrong = |found: usize, expected: &'static str| Error::Setting {
-            name: "running gradients",
-            value: format!("of {found} values"),
-            expected,
-        };
-        let per_loss = self.per_loss.as_mut();
-        let Some((shared, running)) = per_loss.and_then(|p| Some((&p.shared, p.running.as_mut()?)))
-        else {
-            return Err(wrong(values.len(), "none"));
-        };
-        let n: usize = shared.iter().map(|run| run.len()).sum();
-        if values.len() != n * running.len() {
-            return Err(wrong(values.len(), "as many as shared parameters times losses"));
-        }
-        let mut left = values;
-        for flat in running {
-            for run in shared {
-                let (values, rest) = left.split_at(run.len());
-                flat[run.clone()].copy_from_slice(values);
-                left = rest;
-            }
-        }
-        Ok(())
-    }
-
     /// The tables that the weighted pass left out: own_t·g_t, or Σ shared_t·g_t.
     pub(super) fn reduce_per_loss_tables(&mut self, params: &Params<S>, optimiser: &Optimiser<S>) {
         let Some(per_loss) = &self.per_loss else { return };
@@ -359,120 +244,6 @@ impl<S: Scalar> Step<S> {
             self.table_norms[table.index()] = squares(out.rows());
         }
     }
-}
-
-/// Dense parameters, and tables.
-type Parameters = (Vec<ParamId>, Vec<TableId>);
-
-/// The parameters and tables that the Gram matrix is taken over.
-fn gram_parameters<S: Scalar>(
-    graph: &Graph<S>,
-    ownership: &Ownership,
-    shared: Shared,
-) -> Parameters {
-    let layout = graph.layout();
-    let is_shared = |p: ParamId| ownership.param(p).len() > 1;
-    let dense = || all_params(layout).filter(|&p| is_shared(p)).collect::<Vec<_>>();
-    let tables = || all_tables(layout).filter(|&t| ownership.table(t).len() > 1).collect();
-    match shared {
-        Shared::Dense => (dense(), Vec::new()),
-        Shared::Representation => (Vec::new(), Vec::new()),
-        Shared::All => (dense(), tables()),
-        Shared::LastLayer => {
-            let mut last = Vec::new();
-            for &(_, root) in graph.losses() {
-                Reach::walk(graph, &[root], |node, part| {
-                    let params = graph.nodes()[node.index()].op().params();
-                    let before = last.len();
-                    let weights = part.params.iter().map(|&p| params[p]);
-                    let is_weight = |p: &ParamId| layout.param(*p).role == Role::Weight;
-                    last.extend(weights.filter(|p| is_shared(*p) && is_weight(p)));
-                    last.len() == before // go on only past what is not shared
-                });
-            }
-            last.sort();
-            last.dedup();
-            if last.is_empty() { (dense(), tables()) } else { (last, Vec::new()) }
-        }
-    }
-}
-
-fn all_params(layout: &Layout) -> impl Iterator<Item = ParamId> {
-    let trainable = layout.params().iter().map(|p| p.role != Role::State);
-    trainable.enumerate().filter(|(_, yes)| *yes).map(|(i, _)| ParamId(i as u32))
-}
-
-fn all_tables(layout: &Layout) -> impl Iterator<Item = TableId> {
-    (0..layout.tables().len()).map(|i| TableId(i as u32))
-}
-
-/// The runs of the flat vector that some parameters fill, in order.
-fn runs(layout: &Layout, params: &[ParamId]) -> Vec<Range<usize>> {
-    layout.runs(params.iter().map(|&p| layout.param(p)))
-}
-
-/// What several losses reach and the Gram matrix is not taken over: left to the weighted pass.
-fn left_parameters<S: Scalar>(
-    graph: &Graph<S>,
-    ownership: &Ownership,
-    gram: &Parameters,
-) -> Parameters {
-    let layout = graph.layout();
-    let is_left = |p: &ParamId| ownership.param(*p).len() > 1 && !gram.0.contains(p);
-    let is_table_left = |t: &TableId| ownership.table(*t).len() > 1 && !gram.1.contains(t);
-    (
-        all_params(layout).filter(is_left).collect(),
-        all_tables(layout).filter(is_table_left).collect(),
-    )
-}
-
-/// What one loss alone reaches.
-fn owned<S: Scalar>(graph: &Graph<S>, ownership: &Ownership, t: usize) -> Parameters {
-    let layout = graph.layout();
-    let params = all_params(layout).filter(|&p| ownership.param(p) == [t]);
-    (params.collect(), all_tables(layout).filter(|&table| ownership.table(table) == [t]).collect())
-}
-
-/// The pass of each loss: its own parameters, those of the Gram matrix, and the values of `nodes`.
-fn schedules<S: Scalar>(
-    graph: &Graph<S>,
-    ownership: &Ownership,
-    gram: &Parameters,
-    nodes: &[NodeId],
-) -> Vec<Backward> {
-    let schedule = |(t, &(_, root)): (usize, &(String, NodeId))| {
-        let own = owned(graph, ownership, t);
-        let wanted = Wanted::none(graph).params(gram.0.iter().chain(&own.0));
-        let wanted = wanted.tables(gram.1.iter().chain(&own.1));
-        let wanted = nodes.iter().fold(wanted, |wanted, &node| wanted.node(node));
-        Backward::new(graph, &[root], &wanted)
-    };
-    graph.losses().iter().enumerate().map(schedule).collect()
-}
-
-/// By chunk of the flat gradient: its runs, and where they come from.
-fn sources<S: Scalar>(
-    graph: &Graph<S>,
-    ownership: &Ownership,
-    gram: &[ParamId],
-) -> Vec<Vec<(Range<usize>, Source)>> {
-    let layout = graph.layout();
-    let mut sources = vec![Source::Weighted; layout.n_trainable()];
-    for t in 0..graph.losses().len() {
-        let own = owned(graph, ownership, t).0;
-        runs(layout, &own).into_iter().for_each(|run| sources[run].fill(Source::Own(t)));
-    }
-    runs(layout, gram).into_iter().for_each(|run| sources[run].fill(Source::Combined));
-    let of_chunk = |(i, chunk): (usize, &[Source])| {
-        let mut start = i * CHUNK;
-        let run = |run: &[Source]| {
-            let place = start..start + run.len();
-            start = place.end;
-            (place, run[0])
-        };
-        chunk.chunk_by(PartialEq::eq).map(run).collect()
-    };
-    sources.chunks(CHUNK).enumerate().map(of_chunk).collect()
 }
 
 /// ⟨x, y⟩ in f64.

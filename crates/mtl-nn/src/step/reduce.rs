@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::Step;
 use super::shards::Shard;
+use crate::op::Ids;
 use crate::optimiser::CHUNK;
 use crate::{
     Backward, Batch, Error, Graph, Mat, Optimiser, Params, RowGradients, Scalar, SparseGradient,
@@ -93,8 +94,13 @@ pub(super) fn scatter<S: Scalar>(
     sparse: &mut SparseGradient<S>,
 ) {
     let ops = || backward.lookups().iter().map(|n| (n, graph.nodes()[n.index()].op()));
-    let reads = |op: &dyn crate::Op<S>| op.lookups().iter().filter(|l| l.table == table).count();
-    sparse.reset(ops().map(|(_, op)| reads(op)).sum::<usize>() * batch.rows);
+    let lookups = ops().flat_map(|(_, op)| op.lookups()).filter(|lookup| lookup.table == table);
+    let n_ids = lookups.map(|lookup| match lookup.ids {
+        Ids::One(_) => batch.rows,
+        Ids::List(slot) => batch.list_column(slot).ids().len(),
+    });
+    // No more rows than the table has can be touched, however many ids point at them.
+    sparse.reset(n_ids.sum::<usize>().min(graph.layout().table(table).rows));
     for shard in shards {
         for ((node, op), buffer) in ops().zip(&shard.gradients(loss).lookups) {
             let width = graph.widths()[node.index()];

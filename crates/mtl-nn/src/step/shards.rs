@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::Step;
 use super::start::StartColumns;
+use crate::packed::PackedWeights;
 use crate::workspace::{Pass, Statistics};
 use crate::{Backward, Batch, Graph, Mode, NodeId, Op, Params, Plan, Scalar, Workspace};
 
@@ -54,8 +55,10 @@ impl<S> Shard<S> {
 }
 
 impl<S: Scalar> Step<S> {
-    /// Makes the buffers that `rows` rows need and cuts the shards; allocates only to grow.
-    pub(super) fn prepare(&mut self, rows: usize) -> usize {
+    /// Packs the weights, makes the buffers that `rows` rows need and cuts the shards; allocates
+    /// only to grow.
+    pub(super) fn prepare(&mut self, params: &Params<S>, rows: usize) -> usize {
+        self.packed.pack(&self.graph, params);
         let n = rows.div_ceil(self.shard_rows).max(1);
         while self.shards.len() < n {
             self.shards.push(self.new_shard());
@@ -183,6 +186,7 @@ impl<S: Scalar> Step<S> {
             plan: &self.plan,
             backward,
             params,
+            packed: &self.packed,
             batch,
             mode,
             seeds: self.seeds_of(passes),
@@ -246,6 +250,7 @@ struct Context<'a, S> {
     plan: &'a Plan,
     backward: &'a Backward,
     params: &'a Params<S>,
+    packed: &'a PackedWeights,
     batch: &'a Batch<S>,
     mode: Mode,
     seeds: Seeds<'a, S>,
@@ -276,7 +281,15 @@ impl<S: Scalar> Context<'_, S> {
         if let Some(phase) = self.forward {
             let items = &self.plan.phases()[phase];
             let statistics = &self.statistics[0];
-            workspace.forward_phase(self.graph, items, self.params, pass, statistics, gathered);
+            workspace.forward_phase(
+                self.graph,
+                items,
+                self.params,
+                Some(self.packed),
+                pass,
+                statistics,
+                gathered,
+            );
             if phase + 1 == self.plan.phases().len() {
                 for (&root, sum) in self.plan.targets().iter().zip(&mut shard.losses) {
                     *sum = workspace.sum(self.graph, root);
@@ -313,6 +326,7 @@ impl<S: Scalar> Context<'_, S> {
             self.backward,
             phase,
             self.params,
+            Some(self.packed),
             pass,
             &mut gradients.flat,
             sums,

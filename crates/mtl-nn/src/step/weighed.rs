@@ -1,6 +1,6 @@
 //! A step whose loss weights depend on the losses, or on the gradients of each.
 
-use super::per_loss::LOSS_FLOOR;
+use super::running::LOSS_FLOOR;
 use super::{Passes, Shared, Step, StepReport};
 use crate::{Batch, Error, Mode, Optimiser, Params, Result, Scalar};
 
@@ -81,7 +81,7 @@ impl<S: Scalar> Step<S> {
         let step = optimiser.steps() + 1;
         let mode = Mode::Train { seed, step };
         self.seed(batch, weights);
-        let n = self.prepare(batch.rows);
+        let n = self.prepare(params, batch.rows);
         self.run_losses(params, batch, mode, n);
         self.collect_losses(n, step)?;
         self.scale_losses(weights);
@@ -113,7 +113,7 @@ impl<S: Scalar> Step<S> {
         weights: &[f64],
         (seed, step): (u64, u64),
     ) -> Result<(StepReport<'_>, &[f64])> {
-        let n = self.prepare(batch.rows);
+        let n = self.prepare(params, batch.rows);
         self.run_shards(params, batch, Mode::Train { seed, step }, n, Passes::Forward);
         std::mem::swap(&mut self.losses, &mut self.scaled_losses);
         let looked = self.collect_losses(n, step);

@@ -5,8 +5,13 @@
 use std::sync::Arc;
 
 use mtl_nn::layers::{Activation, Mlp, Norm};
-use mtl_nn::ops::{Bce, Embed, Part, RowLoss, SquaredError};
-use mtl_nn::{Batch, Graph, GraphBuilder, Init, Params, Result, Scalar, kernel};
+use mtl_nn::ops::{
+    Bce, Concat, Embed, EmbedList, MaxPool, Part, RowLoss, SquaredError, TargetAttention,
+    TargetAttentionParams,
+};
+use mtl_nn::{
+    Batch, Graph, GraphBuilder, Init, ListSlot, Params, Result, Role, Scalar, TableId, Var, kernel,
+};
 
 pub(crate) const USERS: usize = 50;
 pub(crate) const ITEMS: usize = 30;
@@ -18,11 +23,15 @@ pub(crate) struct Settings {
     pub(crate) norm: bool,
 }
 
-/// Tables, a shared table, values; two layers, two towers; a binary and a real task.
+/// Items of the longest history.
+const LONGEST: usize = 5;
+
+/// Tables, a shared table, values, lists pooled in every way; two layers, two towers; a binary and a real task.
 pub(crate) fn model<S: Scalar>(settings: Settings) -> Result<Arc<Graph<S>>> {
     let mut b = GraphBuilder::new();
     let (user, item, last) = (b.ids("user"), b.ids("item"), b.ids("last_item"));
     let price = b.values("price", 2)?;
+    let history = b.lists("history", LONGEST)?;
     let users = b.table("embedding.user.table", USERS, 4, Init::Uniform(0.5))?;
     let items = b.table("embedding.item.table", ITEMS, 3, Init::Uniform(0.5))?;
     let parts = vec![
@@ -30,8 +39,11 @@ pub(crate) fn model<S: Scalar>(settings: Settings) -> Result<Arc<Graph<S>>> {
         Part::Lookup { slot: item, table: items, dim: 3 },
         Part::Lookup { slot: last, table: items, dim: 3 },
         Part::Values { slot: price, n_cols: 2 },
+        Part::Pooled { slot: history, table: items, dim: 3, mean: true },
     ];
-    let x = b.push("x", Embed::new(parts))?;
+    let x = b.push("embed", Embed::new(parts))?;
+    let pooled = pools(&mut b, history, items, x.columns(4, 3))?;
+    let x = b.push("x", Concat::new([vec![x], pooled].concat()))?;
     let mut bottom =
         Mlp::new(&[24, 8], Activation::Relu).last(Activation::Relu).dropout(settings.dropout);
     if settings.norm {
@@ -53,6 +65,33 @@ pub(crate) fn model<S: Scalar>(settings: Settings) -> Result<Arc<Graph<S>>> {
     Ok(Arc::new(b.finish()))
 }
 
+/// The largest values of the items of a history, and the items by what they have to do with `t`.
+fn pools<S: Scalar>(
+    b: &mut GraphBuilder<S>,
+    history: ListSlot,
+    items: TableId,
+    t: Var,
+) -> Result<Vec<Var>> {
+    let h = b.push("history", EmbedList::new(history, LONGEST, items, 3))?;
+    let max = b.push("history.max", MaxPool::new(h, history, 3))?;
+    let mut layers = Vec::new();
+    for (i, (n_in, n_out)) in [(12, 4), (4, 1)].into_iter().enumerate() {
+        let path = format!("attention.history.{i}");
+        let weight =
+            b.param(format!("{path}.weight"), (n_in, n_out), Role::Weight, Init::GlorotUniform)?;
+        let zero = Init::Constant(0.0);
+        layers.push((weight, b.param(format!("{path}.bias"), (1, n_out), Role::Bias, zero)?));
+    }
+    let settings = TargetAttentionParams {
+        layers,
+        units: vec![4, 1],
+        activation: Activation::Sigmoid,
+        softmax: false,
+    };
+    let attended = TargetAttention::new(h, history, t, settings);
+    Ok(vec![max, b.push("history.attention", attended)?])
+}
+
 /// `rows` rows, a function of the seed; every seventh label is missing.
 pub(crate) fn batch<S: Scalar>(graph: &Graph<S>, rows: usize, seed: u64) -> Batch<S> {
     let mut batch = Batch::for_graph(graph);
@@ -72,6 +111,13 @@ pub(crate) fn batch<S: Scalar>(graph: &Graph<S>, rows: usize, seed: u64) -> Batc
     for (slot, spec) in graph.id_slots().iter().enumerate() {
         let n = if spec.name == "user" { USERS } else { ITEMS } as u64;
         batch.ids[slot] = (0..rows).map(|i| (bits(slot, i) % n) as u32).collect();
+    }
+    for lists in &mut batch.lists {
+        for r in 0..rows {
+            let id = |j: usize| (bits(50 + j, r) % ITEMS as u64) as u32;
+            let list: Vec<u32> = (0..(bits(49, r) % 6) as usize).map(id).collect();
+            lists.push(&list);
+        }
     }
     batch
 }

@@ -14,7 +14,7 @@ pub use regression::{Huber, LogCosh, SquaredError};
 /// ℓ(z, y) of one row and its slope ∂ℓ/∂z.
 ///
 /// A new task loss is one implementation of this trait.
-pub trait PointLoss: Debug + Send + Sync {
+pub trait PointLoss: Debug + Send + Sync + 'static {
     /// The op's kind, such as `bce`.
     fn kind(&self) -> &'static str;
 

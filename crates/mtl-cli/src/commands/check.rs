@@ -1,0 +1,83 @@
+//! `mtl check`: the data of a configuration, looked at before anything is trained.
+
+use mtl_feature::LabelKind;
+use mtl_train::{Audit, RunConfig, audit};
+
+use crate::args::CheckArgs;
+use crate::render;
+
+pub(crate) fn run(args: &CheckArgs, json: bool) -> anyhow::Result<()> {
+    let audit = audit(&RunConfig::read(&args.config)?)?;
+    if json {
+        return render::json(&audit);
+    }
+    print(&audit);
+    Ok(())
+}
+
+fn print(audit: &Audit) {
+    let [train, validation, test] = audit.rows;
+    println!("{train} training rows, {validation} of validation, {test} of test\n");
+    print_features(audit);
+    print_labels(audit);
+    for pair in &audit.nesting {
+        println!(
+            "{} implies {}: {} of its {} positives",
+            pair.label,
+            pair.implies,
+            percent(Some(pair.share)),
+            pair.rows
+        );
+    }
+    for leak in &audit.leaks {
+        println!(
+            "likely leak: {} alone tells {} with an AUC of {:.4}; is it known when a score is asked for?",
+            leak.feature, leak.label, leak.auc
+        );
+    }
+    if audit.leaks.is_empty() {
+        println!("no feature alone tells a label with an AUC above 0.95");
+    }
+}
+
+fn print_features(audit: &Audit) {
+    let header = ["feature", "column", "kind", "ids", "missing", "unseen later", "mean length"];
+    let rows: Vec<Vec<String>> = audit
+        .features
+        .iter()
+        .map(|feature| {
+            vec![
+                feature.name.clone(),
+                feature.column.clone(),
+                format!("{:?}", feature.kind).to_lowercase(),
+                feature.ids.map_or_else(|| "–".to_owned(), |ids| ids.to_string()),
+                percent(Some(feature.missing)),
+                percent(feature.unseen),
+                render::number(feature.mean_length, 1),
+            ]
+        })
+        .collect();
+    render::table(&header.map(str::to_owned), &rows);
+    println!();
+}
+
+fn print_labels(audit: &Audit) {
+    let header = ["label", "labelled", "rate, or mean", "in validation", "in test"];
+    let rows: Vec<Vec<String>> = audit
+        .labels
+        .iter()
+        .map(|label| {
+            let mean = |i: usize| match label.kind {
+                LabelKind::Binary => percent(label.means[i]),
+                _ => render::number(label.means[i], 4),
+            };
+            vec![label.name.clone(), label.labelled.to_string(), mean(0), mean(1), mean(2)]
+        })
+        .collect();
+    render::table(&header.map(str::to_owned), &rows);
+    println!();
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", 100.0 * share))
+}

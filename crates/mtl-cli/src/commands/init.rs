@@ -1,0 +1,95 @@
+//! `mtl init`: a first configuration, from a look at a data file.
+
+mod column;
+mod role;
+mod text;
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use mtl_data::{ReadOptions, Reader};
+
+use crate::args::InitArgs;
+use crate::render;
+use column::Column;
+
+/// Rows that are looked at: enough to tell an id from a number.
+const ROWS: usize = 100_000;
+
+pub(crate) fn run(args: &InitArgs, json: bool) -> anyhow::Result<()> {
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(default_name(&args.data)));
+    let (columns, n_rows) = look(&args.data)?;
+    ensure!(n_rows > 0, "{}: there are no rows, expected some", args.data.display());
+    let roles = role::roles(&columns, args.labels.as_deref())
+        .with_context(|| args.data.display().to_string())?;
+    let file = data_path(&args.data, &out)?;
+    let toml = text::configuration(&file, &out, n_rows, &columns, &roles);
+    write_new(&out, &toml)?;
+    if json {
+        return render::json(&serde_json::json!({ "config": out, "rows": n_rows }));
+    }
+    println!("wrote {}; look it over, then:", out.display());
+    println!("  mtl check {0}\n  mtl compare {0}", out.display());
+    Ok(())
+}
+
+/// `log.csv.gz` → `log.toml`, in the current folder.
+fn default_name(data: &Path) -> String {
+    let name = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or("data");
+    format!("{stem}.toml")
+}
+
+/// The columns of the first rows.
+fn look(path: &Path) -> anyhow::Result<(Vec<Column>, usize)> {
+    let reader = Reader::open(path, &ReadOptions::default())?;
+    let names = reader.names().to_vec();
+    let mut columns: Vec<Column> = names.iter().map(|name| Column::new(name)).collect();
+    let mut n_rows = 0;
+    for chunk in reader.chunks(&names)? {
+        let chunk = chunk?;
+        for column in &mut columns {
+            if let Some(cells) = chunk.column(&column.name) {
+                column.observe(cells);
+            }
+        }
+        n_rows += chunk.n_rows();
+        if n_rows >= ROWS {
+            break;
+        }
+    }
+    Ok((columns, n_rows))
+}
+
+/// The data file as the configuration names it: files are relative to the configuration's folder.
+fn data_path(data: &Path, out: &Path) -> anyhow::Result<String> {
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let (from, to) = (folder(out), folder(data));
+    let same =
+        from == to || matches!((from.canonicalize(), to.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    let path = if same {
+        PathBuf::from(data.file_name().unwrap_or_default())
+    } else if from == Path::new(".") || data.is_absolute() {
+        data.to_owned()
+    } else {
+        data.canonicalize().with_context(|| data.display().to_string())?
+    };
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, content: &str) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{} is there already, expected another --out", path.display())
+        }
+        _ => anyhow::anyhow!("{}: {error}", path.display()),
+    })?;
+    file.write_all(content.as_bytes()).with_context(|| path.display().to_string())
+}

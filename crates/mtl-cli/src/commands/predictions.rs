@@ -1,0 +1,68 @@
+//! Predictions as columns of a file, and the files of `mtl compare --write-predictions`.
+
+use std::path::Path;
+
+use anyhow::Context;
+use mtl_data::write_columns;
+use mtl_feature::{RawColumn, TextColumn, Values};
+use mtl_model::Predictions;
+use mtl_train::Finished;
+
+/// The folder of predictions in that of the results.
+const FOLDER: &str = "predictions";
+
+/// Every output by name.
+pub(crate) fn columns(predictions: &Predictions) -> impl Iterator<Item = (String, RawColumn)> {
+    let values = predictions.values();
+    let named = predictions.names().iter().enumerate();
+    named.map(move |(i, name)| (name.clone(), floats(values.column(i).iter().copied())))
+}
+
+/// Writes what a model of a comparison says about each row that it is reported on, with all that
+/// its metrics are made of: so that somebody else can compute them.
+///
+/// `row` counts the reported rows from 0 in the order of the data; `group` is the same text for
+/// rows of the same group (a hash of its id); `label_<measure>` is what an output is measured
+/// against, empty where a row does not count.
+pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow::Result<()> {
+    let Finished { name, seed, model, rows } = trained;
+    let predictions = model.predict(rows)?;
+    let labels = model.labels_of(rows)?;
+
+    let numbers = RawColumn::new(Values::Integer((0..rows.n_rows() as i64).collect()));
+    let mut written = vec![("row".to_owned(), numbers)];
+    if let Some(groups) = rows.groups() {
+        let mut texts = TextColumn::new();
+        groups.iter().for_each(|group| texts.push(&format!("{group:016x}")));
+        written.push(("group".to_owned(), RawColumn::new(Values::Text(texts))));
+    }
+    if let Some(weights) = rows.weights() {
+        written.push(("weight".to_owned(), floats(weights.iter().copied())));
+    }
+    let labels = labels.iter();
+    written.extend(labels.map(|(measure, y)| (format!("label_{measure}"), label(y))));
+    written.extend(columns(&predictions));
+
+    let folder = folder.join(FOLDER);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("{} cannot be made", folder.display()))?;
+    let file = format!("{}-{}-seed{seed}.csv", plain(data), plain(name));
+    Ok(write_columns(folder.join(file), written)?)
+}
+
+fn floats(values: impl Iterator<Item = f32>) -> RawColumn {
+    RawColumn::new(Values::Float(values.map(f64::from).collect()))
+}
+
+/// A label; NaN is missing.
+fn label(values: &[f32]) -> RawColumn {
+    let missing = values.iter().map(|y| y.is_nan()).collect();
+    let values = values.iter().map(|&y| f64::from(y)).collect();
+    RawColumn::with_missing(Values::Float(values), Some(missing))
+}
+
+/// A name that is a file's everywhere; of a path its last part.
+fn plain(name: &str) -> String {
+    let stem = Path::new(name).file_stem().map_or_else(|| name.into(), |s| s.to_string_lossy());
+    stem.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect()
+}

@@ -1,0 +1,117 @@
+//! Data looked at: a first configuration from a file, and what is in a configuration's data.
+
+use std::fmt::Write as _;
+
+use crate::support::{COLUMNS, CONFIG, Home, csv, rows};
+
+#[test]
+fn a_first_configuration_runs_as_it_is_and_replaces_nothing() {
+    let home = Home::new();
+    let mut text =
+        "at,user_id,sku,history,genres,price,note,is_click,added_to_cart,bought\n".to_owned();
+    for i in 0..500_usize {
+        let history: Vec<String> = (0..i % 4).map(|j| format!("s{}", (i + j) % 17)).collect();
+        let (click, cart) = (i % 3 == 0, i % 6 == 0);
+        let (bought, price) = (i % 12 == 0, (i * 37 % 400) as f64 / 4.0);
+        writeln!(
+            text,
+            "2026-03-{:02},u{},s{},{},{},{price},row {i},{},{},{}",
+            1 + i % 28,
+            i % 23,
+            i % 17,
+            history.join(" "),
+            ["rock|pop", "pop", "jazz|rock"][i % 3],
+            u8::from(click),
+            u8::from(cart),
+            u8::from(bought)
+        )
+        .unwrap();
+    }
+    home.write("shop.csv", &text);
+    assert!(home.mtl("init shop.csv").ok().contains("wrote shop.toml"));
+    let config = home.text("shop.toml");
+    let table: toml::Table = config.parse().unwrap();
+    let named = |list: &str, name: &str| {
+        let found =
+            table[list].as_array().unwrap().iter().find(|t| t["name"].as_str() == Some(name));
+        found.unwrap_or_else(|| panic!("{name}: {config}")).clone()
+    };
+    assert_eq!(table["data"]["group"].as_str(), Some("user_id"));
+    let history = named("feature", "history");
+    assert_eq!(history["separator"].as_str(), Some(" "));
+    assert_eq!(
+        (history["shares"].as_str(), history["pooling"].as_str()),
+        (Some("sku"), Some("din"))
+    );
+    assert_eq!(named("feature", "genres")["pooling"].as_str(), Some("mean"));
+    assert_eq!(named("feature", "price")["kind"].as_str(), Some("numeric"));
+    assert_eq!(named("feature", "sku")["kind"].as_str(), Some("categorical"));
+    assert!(
+        config.contains("# \"note\" is not read: every row has a value of its own."),
+        "{config}"
+    );
+    let tasks: Vec<_> =
+        table["task"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(tasks, ["is_click", "added_to_cart", "bought"]);
+
+    home.mtl("compare shop.toml --models shared_bottom --quick").ok();
+    let audit = home.mtl("check shop.toml --json").json();
+    let implied = |label: &str, implies: &str| {
+        let pairs = audit["nesting"].as_array().unwrap().iter();
+        pairs.filter(|pair| pair["label"] == label && pair["implies"] == implies).count()
+    };
+    assert_eq!((implied("bought", "is_click"), implied("is_click", "bought")), (1, 0));
+
+    home.mtl("init shop.csv").fails("shop.toml is there already, expected another --out");
+    assert_eq!(home.text("shop.toml"), config);
+    home.mtl("init shop.csv --out other.toml --labels bougt").fails("did you mean `bought`?");
+    home.mtl("init shop.csv --out other.toml --labels price").ok();
+    assert!(home.text("other.toml").contains("kind = \"regression\""));
+    home.write("plain.csv", "a,b\n1.5,x\n2.5,y\n");
+    home.mtl("init plain.csv").fails("plain.csv: no column holds 0 and 1 alone");
+    assert!(!home.path("plain.toml").exists());
+}
+
+#[test]
+fn what_is_in_the_data_is_told_and_a_leak_is_found() {
+    let home = Home::new();
+    let audit = home.mtl("check run.toml --json").json();
+    let all = rows(1_200);
+    let total: u64 = audit["rows"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(total, 1_200);
+    let find = |list: &str, name: &str| {
+        let items = audit[list].as_array().unwrap();
+        items.iter().find(|item| item["name"] == name).unwrap().clone()
+    };
+    // About a tenth of prices is missing, a quarter of cities, a twentieth of clicks.
+    let near = |value: &serde_json::Value, expected: f64| {
+        assert!((value.as_f64().unwrap() - expected).abs() < 0.03, "{value} for {expected}");
+    };
+    near(&find("features", "price")["missing"], 0.1);
+    near(&find("features", "city")["missing"], 0.25);
+    assert_eq!(find("features", "city")["ids"], 3);
+    let clicks = all.iter().filter(|row| row[5] == "1").count() as f64;
+    let labelled = all.iter().filter(|row| !row[5].is_empty()).count() as f64;
+    near(&find("labels", "click")["means"][0], clicks / labelled);
+    assert_eq!(audit["leaks"].as_array().unwrap().len(), 0);
+
+    // A column that follows the label: 1 to 5 where it was clicked, else 0.
+    let leaky = csv(&all).lines().enumerate().fold(String::new(), |mut text, (i, line)| {
+        let clicked = line.split(',').nth(5) == Some("1");
+        let seconds = if clicked { 1 + i % 5 } else { 0 };
+        let field = if i == 0 { "seconds".to_owned() } else { seconds.to_string() };
+        writeln!(text, "{line},{field}").unwrap();
+        text
+    });
+    assert_eq!(COLUMNS[5], "click");
+    home.write("leaky.csv", &leaky);
+    let feature = "[[feature]]\nname = \"seconds\"\nkind = \"numeric\"\n\n[[task]]";
+    let config = CONFIG.replacen("[[task]]", feature, 1).replacen("log.csv", "leaky.csv", 1);
+    home.write("leaky.toml", &config);
+    let told = home.mtl("check leaky.toml").ok();
+    assert!(
+        told.contains("likely leak: seconds alone tells click with an AUC of 1.0000"),
+        "{told}"
+    );
+    home.mtl("check nowhere.toml").fails("nowhere.toml: No such file");
+}

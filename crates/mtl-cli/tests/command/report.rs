@@ -1,0 +1,172 @@
+//! `report.html`: every number in it is in the JSON beside it, and users' text is text.
+
+use serde_json::Value;
+
+use crate::support::{CONFIG, Home};
+
+/// A configuration whose name and text would be markup if they were not escaped.
+const FILE: &str = "<i>&\"b'.toml";
+
+fn config() -> String {
+    let short = CONFIG.replacen("epochs = 8", "epochs = 2", 1);
+    format!("# </pre><i>&amp;</i>{short}")
+}
+
+/// All numbers and all texts of a JSON value.
+fn gather(value: &Value, numbers: &mut Vec<f64>, texts: &mut Vec<String>) {
+    match value {
+        Value::Number(number) => numbers.push(number.as_f64().unwrap()),
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, numbers, texts)),
+        Value::Object(fields) => {
+            for (key, item) in fields {
+                texts.push(key.clone());
+                gather(item, numbers, texts);
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// The parts of `html` between `open` and `close`, and what is left without them.
+fn cut(html: &str, open: &str, close: &str) -> (Vec<String>, String) {
+    let (mut parts, mut rest, mut left) = (Vec::new(), html, String::new());
+    while let Some(start) = rest.find(open) {
+        let end = start + rest[start..].find(close).unwrap() + close.len();
+        left += &rest[..start];
+        left.push(' ');
+        parts.push(rest[start..end].to_owned());
+        rest = &rest[end..];
+    }
+    left += rest;
+    (parts, left)
+}
+
+fn plain(html: &str) -> String {
+    let (_, text) = cut(html, "<", ">");
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text, |text, (entity, c)| text.replace(entity, c))
+}
+
+/// The text is the number, rounded to the digits that it has.
+fn is_rounded(text: &str, value: f64) -> bool {
+    let digits = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    format!("{value:.digits$}") == text.trim_start_matches('+')
+}
+
+/// Every number of the page is one of `json`; returns how many were looked up.
+fn check(html: &str, json: &Value) -> usize {
+    let (mut numbers, mut texts) = (Vec::new(), Vec::new());
+    gather(json, &mut numbers, &mut texts);
+    // The JSON reader may miss the last bit of a number, the page has them all.
+    let same = |a: f64, b: f64| (a - b).abs() <= 4.0 * f64::EPSILON * b.abs();
+    let known = |value: f64| numbers.iter().any(|&number| same(number, value));
+    let (_, html) = cut(html, "<style>", "</style>");
+    let (_, html) = cut(&html, "<script>", "</script>");
+    let (figures, html) = cut(&html, "<svg", "</svg>");
+    let (verbatim, html) = cut(&html, "<pre>", "</pre>");
+    for text in verbatim {
+        assert!(texts.iter().any(|known| known.trim() == plain(&text).trim()), "{text}");
+    }
+    let (shown, rest) = cut(&html, "<data value=\"", "</data>");
+    for data in &shown {
+        let (value, text) = data["<data value=\"".len()..].split_once("\">").unwrap();
+        let value: f64 = value.parse().unwrap();
+        assert!(known(value), "{data} is not in the JSON");
+        let text = text.trim_end_matches("</data>").replace('\u{202f}', "");
+        assert!(is_rounded(&text, value), "{data} says something else");
+    }
+    // Beside them there are only the words of the page, and names.
+    let words = ["95", "0", "[95", "0;", "0."];
+    let rest = plain(&rest);
+    for token in
+        rest.split_whitespace().filter(|token| token.contains(|c: char| c.is_ascii_digit()))
+    {
+        let token = token.trim_matches([',', ':', '(', ')']);
+        let is_name = texts.iter().any(|text| text.contains(token));
+        assert!(words.contains(&token) || is_name, "`{token}` is a number without its value");
+    }
+    let cells = figures.iter().filter(|figure| figure.contains("(columns)"));
+    let mut looked_up = shown.len();
+    for text in cells.flat_map(|figure| cut(figure, "<text", "</text>").0) {
+        let text = plain(&text).trim().to_owned();
+        if text.parse::<f64>().is_ok() && text.contains('.') {
+            assert!(numbers.iter().any(|&number| is_rounded(&text, number)), "cell {text}");
+            looked_up += 1;
+        }
+    }
+    looked_up
+}
+
+/// Nothing is fetched, and the name that looks like markup is text.
+fn is_self_contained(html: &str) {
+    assert!(!html.contains("<i>"), "a name became markup");
+    for outside in ["http:", "https:", "src=", "url(", "@import", "<link"] {
+        let found = html.replace("http://www.w3.org/2000/svg", "");
+        assert!(!found.contains(outside), "{outside}");
+    }
+    assert!(html.contains("prefers-color-scheme:dark") && html.contains("width=device-width"));
+}
+
+fn json(home: &Home, file: &str) -> Value {
+    serde_json::from_slice(&home.read(file)).unwrap()
+}
+
+#[test]
+fn every_number_of_a_comparison_is_in_its_results() {
+    let home = Home::new();
+    home.write(FILE, &config());
+    let models = "single_task,mmoe,ple --weightings equal,pcgrad";
+    home.mtl(&format!("compare {FILE} --models {models} --seeds 2 --out r --figures f")).ok();
+    let html = home.text("r/report.html");
+    let looked_up = check(&html, &json(&home, "r/results.json"));
+    assert!(looked_up > 150, "{looked_up}");
+    is_self_contained(&html);
+    for section in [
+        "Results",
+        "Difference from Single-Task",
+        "Learning curves",
+        "Calibration",
+        "Gates",
+        "Gradient conflict",
+        "Data",
+        "Configuration",
+    ] {
+        assert!(html.contains(&format!(">{section}</h3>")), "{section}");
+    }
+    assert!(html.contains("<h1>Comparison on &lt;i&gt;&amp;&quot;b&#39;.toml</h1>"));
+    let figures: Vec<_> = std::fs::read_dir(home.path("f")).unwrap().collect();
+    assert_eq!(figures.len(), html.matches("<svg").count(), "a file for each figure");
+    for figure in figures {
+        let svg = std::fs::read_to_string(figure.unwrap().path()).unwrap();
+        assert!(
+            svg.starts_with("<svg") && !svg.contains("var(") && !svg.contains("#FE01"),
+            "{svg}"
+        );
+    }
+}
+
+#[test]
+fn every_number_of_a_training_is_in_its_metrics() {
+    let home = Home::new();
+    home.write(FILE, &config());
+    home.mtl(&format!("train {FILE} --out m --figures f")).ok();
+    let html = home.text("m/report.html");
+    let looked_up = check(&html, &json(&home, "m/metrics.json"));
+    assert!(looked_up > 60, "{looked_up}");
+    is_self_contained(&html);
+    assert!(home.path("f").join("calibration-of-buy.svg").exists());
+}
+
+#[test]
+fn every_number_of_a_sweep_is_in_its_json() {
+    let home = Home::new();
+    home.write(FILE, &config().replace("monitor = \"loss\"\n", ""));
+    let options = "--grid 1 --methods equal,gls --metrics auc_click,rmse_rating";
+    home.mtl(&format!("sweep {FILE} {options} --out s")).ok();
+    let html = home.text("s/report.html");
+    let looked_up = check(&html, &json(&home, "s/sweep.json"));
+    assert!(looked_up > 15, "{looked_up}");
+    is_self_contained(&html);
+    assert!(home.text("s/sweep.svg").contains("rmse_rating (less is better)"));
+}

@@ -1,0 +1,40 @@
+//! What stands beside the `.onnx` file: how raw values become its inputs.
+
+use mtl_feature::{Encoding, FIRST_KNOWN, FittedFeature, Key, MISSING, Schema, UNSEEN};
+use serde_json::{Map, Value, json};
+
+/// The features among `inputs`, in order of name.
+pub(super) fn describe(schema: &Schema, inputs: &[&str], outputs: &[&str]) -> Value {
+    let features = schema.features().iter().filter(|f| inputs.contains(&f.name()));
+    let inputs: Map<String, Value> =
+        features.map(|feature| (feature.name().to_owned(), input(feature))).collect();
+    json!({
+        "unseen": UNSEEN,
+        "missing": MISSING,
+        "first_known": FIRST_KNOWN,
+        "inputs": inputs,
+        "outputs": outputs,
+    })
+}
+
+fn input(feature: &FittedFeature) -> Value {
+    let column = feature.column();
+    match feature.encoding() {
+        Encoding::Vocabulary(vocabulary) => {
+            let values: Vec<Value> = vocabulary.keys().iter().map(value).collect();
+            json!({ "column": column, "kind": "vocabulary", "values": values })
+        }
+        Encoding::Hashed { buckets } => {
+            json!({ "column": column, "kind": "hash", "hash": "xxh3_64", "buckets": buckets })
+        }
+        _ => json!({ "column": column, "kind": "number" }),
+    }
+}
+
+fn value(key: &Key) -> Value {
+    match key {
+        Key::Integer(value) => json!(value),
+        Key::Unsigned(value) => json!(value),
+        Key::Text(text) => json!(text),
+    }
+}

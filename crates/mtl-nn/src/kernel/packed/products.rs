@@ -1,0 +1,421 @@
+//! The three products of a dense layer over packed factors.
+
+use rayon::prelude::*;
+
+use super::tile::{Left, Right, Words, multiply};
+use super::{Format, HALF, PANEL, Tile, panel_words};
+use crate::kernel::{Kernels, Transpose, product, vectorise};
+use crate::{Mat, MatMut, Scalar};
+
+/// A bank of weights W, n_in × n_out, packed for y = x·W and for dx = dz·Wᵀ.
+#[derive(Clone, Debug)]
+pub(crate) struct Bank {
+    engine: (Format, Tile),
+    n_in: usize,
+    n_out: usize,
+    forward: Vec<u32>,
+    transposed: Vec<u32>,
+}
+
+impl Bank {
+    /// Room for a bank; `None` where its products take the weights as they are.
+    pub(crate) fn new<S: Scalar>(kernels: Kernels, n_in: usize, n_out: usize) -> Option<Self> {
+        // Columns and rows have loops of their own: see `product`.
+        let engine = kernels.engine().filter(|_| S::IS_F32 && n_in > 1 && n_out > 1)?;
+        let words = |n| engine.0.words(n);
+        Some(Self {
+            engine,
+            n_in,
+            n_out,
+            forward: vec![0; panel_words(n_out, words(n_in))],
+            transposed: vec![0; panel_words(n_in, words(n_out))],
+        })
+    }
+
+    /// Packs the weights, in parallel over panels.
+    pub(crate) fn pack<S: Scalar>(&mut self, w: Mat<'_, S>) {
+        let Some(w) = S::f32_mat(w) else { return };
+        let (format, n_in, n_out) = (self.engine.0, self.n_in, self.n_out);
+        let panels = |inner: usize| (PANEL * format.words(inner)).max(1);
+        let forward = self.forward.par_chunks_mut(panels(n_in)).enumerate();
+        let transposed = self.transposed.par_chunks_mut(panels(n_out)).enumerate();
+        rayon::join(
+            || {
+                forward.for_each(|(p, out)| {
+                    vectorise(
+                        #[inline(always)]
+                        || format.panel(w, p, out),
+                    )
+                })
+            },
+            || {
+                transposed.for_each(|(p, out)| {
+                    vectorise(
+                        #[inline(always)]
+                        || format.transposed_panel(w, p, out),
+                    );
+                });
+            },
+        );
+    }
+}
+
+/// Words of activations and gradients that a product packs; kept from product to product.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    left: Vec<u32>,
+    right: Vec<u32>,
+}
+
+/// Room for `n` words, with whatever was there; allocates only to grow.
+fn room(words: &mut Vec<u32>, n: usize) -> &mut [u32] {
+    if words.len() < n {
+        words.resize(n, 0);
+    }
+    &mut words[..n]
+}
+
+/// The products of one op, by the kernels of the step: see [`crate::Op::banks`].
+///
+/// In a prediction, in `f64` and where the processor has no kernel of ours they are [`product`]s of
+/// the weights as they are.
+#[derive(Debug)]
+pub struct Products<'a> {
+    packed: Option<(&'a [Option<Bank>], &'a mut Scratch)>,
+}
+
+impl<'a> Products<'a> {
+    /// Those of the weights as they are.
+    pub const fn plain() -> Self {
+        Self { packed: None }
+    }
+
+    pub(crate) const fn new(banks: &'a [Option<Bank>], scratch: &'a mut Scratch) -> Self {
+        Self { packed: Some((banks, scratch)) }
+    }
+
+    fn packed(&mut self, bank: usize) -> Option<(&Bank, &mut Scratch)> {
+        let (banks, scratch) = self.packed.as_mut()?;
+        Some((banks.get(bank)?.as_ref()?, scratch))
+    }
+
+    /// y = x·W, where W is the op's bank `bank`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn forward<S: Scalar>(
+        &mut self,
+        bank: usize,
+        mut y: MatMut<'_, S>,
+        x: Mat<'_, S>,
+        w: Mat<'_, S>,
+    ) {
+        if let Some((bank, scratch)) = self.packed(bank)
+            && let Some((y, x)) = S::f32_mat_mut(y.reborrow()).zip(S::f32_mat(x))
+        {
+            let (format, tile) = bank.engine;
+            let inner = format.words(bank.n_in);
+            let a = left(format, x, 0, &mut scratch.left);
+            let (words, cols) = (bank.forward.as_slice(), bank.n_out);
+            let b = Right::Panels { words, cols, total: inner, first: 0, inner };
+            multiply(tile, y, false, a, b);
+        } else {
+            product(y, false, x, w, Transpose::Neither);
+        }
+    }
+
+    /// dx = dz·Wᵀ, or dx += with `add_to`, for the columns of the bank `bank` from `start` on, as
+    /// many as `dz` has; `w` are those columns.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn input<S: Scalar>(
+        &mut self,
+        (bank, start): (usize, usize),
+        mut dx: MatMut<'_, S>,
+        add_to: bool,
+        dz: Mat<'_, S>,
+        w: Mat<'_, S>,
+    ) {
+        if dz.cols() > 1
+            && let Some((bank, scratch)) = self.packed(bank)
+            && let Some((dx, dz)) = S::f32_mat_mut(dx.reborrow()).zip(S::f32_mat(dz))
+        {
+            let (format, tile) = bank.engine;
+            assert!(start + dz.cols() <= bank.n_out, "columns of a bank");
+            let depth = format.depth();
+            // What shares a word with the first or the last column is multiplied by 0.
+            let a = left(format, dz, start % depth, &mut scratch.left);
+            let (words, cols) = (bank.transposed.as_slice(), bank.n_in);
+            let (total, inner) = (format.words(bank.n_out), a.inner);
+            let b = Right::Panels { words, cols, total, first: start / depth, inner };
+            multiply(tile, dx, add_to, a, b);
+        } else {
+            product(dx, add_to, dz, w, Transpose::Second);
+        }
+    }
+
+    /// dW = xᵀ·dz, or dW += with `add_to`, for weights in the bank `bank`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn weights<S: Scalar>(
+        &mut self,
+        bank: usize,
+        mut dw: MatMut<'_, S>,
+        add_to: bool,
+        x: Mat<'_, S>,
+        dz: Mat<'_, S>,
+    ) {
+        if dz.cols() > 1
+            && let Some((bank, scratch)) = self.packed(bank)
+            && let Some(dw) = S::f32_mat_mut(dw.reborrow())
+            && let Some((x, dz)) = S::f32_mat(x).zip(S::f32_mat(dz))
+        {
+            let (format, tile) = bank.engine;
+            let inner = format.words(x.rows());
+            let b = right(format, dz, &mut scratch.right);
+            let (rows, left) = (x.cols(), &mut scratch.left);
+            let (words, step) = match format {
+                Format::Plain => (Words::Values(x.data()), x.stride()),
+                Format::Rounded | Format::Pairs => {
+                    let words = room(left, inner * rows);
+                    vectorise(
+                        #[inline(always)]
+                        || format.down(x, rows, words),
+                    );
+                    (Words::Packed(words), rows)
+                }
+            };
+            let a = Left { words, rows, inner, row: 1, step };
+            multiply(tile, dw, add_to, a, b);
+        } else {
+            product(dw, add_to, x, dz, Transpose::First);
+        }
+    }
+}
+
+/// B, whose inner dimension runs down the rows.
+fn right<'s>(format: Format, b: Mat<'s, f32>, scratch: &'s mut Vec<u32>) -> Right<'s> {
+    // Lines further apart than in a panel come as fast as they are needed: packing did not pay.
+    if format == Format::Plain && b.cols().is_multiple_of(HALF) {
+        return Right::Values(b);
+    }
+    let (inner, cols) = (format.words(b.rows()), b.cols());
+    let words = room(scratch, panel_words(cols, inner));
+    vectorise(
+        #[inline(always)]
+        || format.panels(b, words),
+    );
+    Right::Panels { words, cols, total: inner, first: 0, inner }
+}
+
+/// A, row by row.
+fn left<'s>(format: Format, a: Mat<'s, f32>, lead: usize, scratch: &'s mut Vec<u32>) -> Left<'s> {
+    let (rows, inner) = (a.rows(), format.words(lead + a.cols()));
+    if format == Format::Plain {
+        let words = Words::Values(a.data());
+        return Left { words, rows, inner, row: a.stride(), step: 1 };
+    }
+    let words = room(scratch, rows * inner);
+    vectorise(
+        #[inline(always)]
+        || format.rows(a, lead, words),
+    );
+    Left { words: Words::Packed(words), rows, inner, row: inner, step: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::{Instructions, Precision};
+
+    /// Every choice of kernels that this processor can run.
+    fn all_kernels() -> Vec<Kernels> {
+        let most = [Instructions::Portable, Instructions::Avx512, Instructions::Avx512Bf16];
+        let kernels = [Precision::F32, Precision::Bf16]
+            .into_iter()
+            .flat_map(|p| most.map(|most| Kernels::new(p).at_most(most)));
+        kernels.collect()
+    }
+
+    fn values(key: usize, n: usize) -> Vec<f32> {
+        (0..n).map(|i| ((key * 7919 + i) as f32 * 0.37).sin()).collect()
+    }
+
+    /// To bf16 by another route than the kernel's: the nearest of the two neighbours in f64.
+    fn bf16(x: f32) -> f64 {
+        let low = f32::from_bits(x.to_bits() & 0xFFFF_0000);
+        let high = f32::from_bits((x.to_bits() & 0xFFFF_0000) + 0x1_0000);
+        let (x, to_low, to_high) =
+            (f64::from(x), f64::from(low) - f64::from(x), f64::from(high) - f64::from(x));
+        let even = low.to_bits() & 0x1_0000 == 0;
+        let down = to_low.abs() < to_high.abs() || (to_low.abs() == to_high.abs() && even);
+        x + if down { to_low } else { to_high }
+    }
+
+    /// A matrix in a wider one, whose last columns nobody may touch.
+    struct Window {
+        data: Vec<f32>,
+        rows: usize,
+        cols: usize,
+        pad: usize,
+    }
+
+    impl Window {
+        fn new(key: usize, rows: usize, cols: usize, pad: usize) -> Self {
+            Self { data: values(key, rows * (cols + pad)), rows, cols, pad }
+        }
+
+        fn at(&self, r: usize, c: usize) -> f32 {
+            self.data[r * (self.cols + self.pad) + c]
+        }
+
+        fn mat(&self) -> Mat<'_, f32> {
+            Mat::new(&self.data, self.rows, self.cols, self.cols + self.pad)
+        }
+
+        fn mat_mut(&mut self) -> MatMut<'_, f32> {
+            MatMut::new(&mut self.data, self.rows, self.cols, self.cols + self.pad)
+        }
+    }
+
+    /// Compares with f64 sums of the (rounded) factors `term(r, c, i)`.
+    fn compare(
+        (c, before): (&Window, &Window),
+        add_to: bool,
+        inner: usize,
+        term: impl Fn(usize, usize, usize) -> (f64, f64),
+    ) {
+        for r in 0..c.rows {
+            for j in 0..c.cols {
+                let start = if add_to { f64::from(before.at(r, j)) } else { 0.0 };
+                let (mut expected, mut size) = (start, start.abs());
+                for i in 0..inner {
+                    let (a, b) = term(r, j, i);
+                    expected += a * b;
+                    size += (a * b).abs();
+                }
+                let found = f64::from(c.at(r, j));
+                // f32 rounding of at most `inner` sums of this size, in any order.
+                let slack = (inner + 2) as f64 * f64::from(f32::EPSILON) * size;
+                assert!((found - expected).abs() <= slack, "{r},{j}: {found} {expected}");
+            }
+            for j in c.cols..c.cols + c.pad {
+                assert_eq!(c.at(r, j).to_bits(), before.at(r, j).to_bits(), "the window's border");
+            }
+        }
+    }
+
+    /// The three products of a bank n_in × n_out, the gradients of `n` columns from `start` on.
+    fn check(kernels: Kernels, (rows, n_in, n_out): (usize, usize, usize), span: (usize, usize)) {
+        let (start, n) = span;
+        let w = Window::new(1, n_in, n_out, 3);
+        let (x, dz) = (Window::new(2, rows, n_in, 1), Window::new(3, rows, n, 2));
+        let mut bank = Bank::new::<f32>(kernels, n_in, n_out);
+        if let Some(bank) = &mut bank {
+            bank.pack(w.mat());
+        }
+        let (banks, mut scratch) = ([bank], Scratch::default());
+        let mut products = Products::new(&banks, &mut scratch);
+        // Columns and rows have loops in f32.
+        let narrow = n_in == 1 || n_out == 1;
+        let round = kernels.precision() == Precision::Bf16 && !narrow;
+        let f = |round: bool, x: f32| if round { bf16(x) } else { f64::from(x) };
+
+        let before = Window::new(4, rows, n_out, 2);
+        let mut y = Window::new(4, rows, n_out, 2);
+        products.forward(0, y.mat_mut(), x.mat(), w.mat());
+        compare((&y, &before), false, n_in, |r, c, i| (f(round, x.at(r, i)), f(round, w.at(i, c))));
+
+        let round = round && n > 1;
+        for add_to in [false, true] {
+            let before = Window::new(5, rows, n_in, 2);
+            let mut dx = Window::new(5, rows, n_in, 2);
+            let columns = w.mat().columns(start, n);
+            products.input((0, start), dx.mat_mut(), add_to, dz.mat(), columns);
+            compare((&dx, &before), add_to, n, |r, c, i| {
+                (f(round, dz.at(r, i)), f(round, w.at(c, start + i)))
+            });
+            let before = Window::new(6, n_in, n, 2);
+            let mut dw = Window::new(6, n_in, n, 2);
+            products.weights(0, dw.mat_mut(), add_to, x.mat(), dz.mat());
+            compare((&dw, &before), add_to, rows, |r, c, i| {
+                (f(round, x.at(i, r)), f(round, dz.at(i, c)))
+            });
+        }
+    }
+
+    #[test]
+    fn products_match_f64_sums_of_the_rounded_factors() {
+        let shapes = [
+            (1, 1, 1),
+            (1, 7, 33),
+            (2, 3, 2),
+            (13, 17, 19),
+            (14, 32, 16),
+            (15, 33, 48),
+            (29, 64, 31),
+            (64, 1, 5),
+            (43, 5, 1),
+        ];
+        for kernels in all_kernels() {
+            for shape in shapes {
+                check(kernels, shape, (0, shape.2));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn products_of_any_shape_and_span(
+            shape in (1usize..40, 1usize..70, 1usize..70),
+            from in 0usize..70,
+            to in 0usize..70,
+            choice in 0usize..6,
+        ) {
+            let (start, end) = (from.min(to).min(shape.2 - 1), from.max(to).clamp(1, shape.2));
+            check(all_kernels()[choice], shape, (start, end.max(start + 1) - start));
+        }
+    }
+
+    /// Sums of one value have one order, whichever rows and columns stand beside it.
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_among_others() {
+        let (x, w) = (Window::new(1, 37, 50, 0), Window::new(2, 50, 40, 0));
+        for kernels in all_kernels().into_iter().filter(|k| {
+            // How the GEMM crate orders its sums is its own affair.
+            !matches!(k.engine(), None | Some((_, Tile::Gemm)))
+        }) {
+            let mut bank = Bank::new::<f32>(kernels, 50, 40);
+            bank.as_mut().expect("a packed engine").pack(w.mat());
+            let (banks, mut scratch) = ([bank], Scratch::default());
+            let mut products = Products::new(&banks, &mut scratch);
+            let mut all = Window::new(3, 37, 40, 0);
+            products.forward(0, all.mat_mut(), x.mat(), w.mat());
+            for r in 0..37 {
+                let mut one = Window::new(4, 1, 40, 0);
+                products.forward(0, one.mat_mut(), Mat::new(x.mat().row(r), 1, 50, 50), w.mat());
+                assert_eq!(one.mat().row(0), all.mat().row(r), "{kernels}, row {r}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_give_no_gradient() {
+        for kernels in all_kernels() {
+            let w = Window::new(1, 4, 3, 0);
+            let mut bank = Bank::new::<f32>(kernels, 4, 3);
+            if let Some(bank) = &mut bank {
+                bank.pack(w.mat());
+            }
+            let (banks, mut scratch) = ([bank], Scratch::default());
+            let mut dw = Window::new(2, 4, 3, 0);
+            let none = |cols| Mat::new(&[], 0, cols, cols);
+            Products::new(&banks, &mut scratch).weights(0, dw.mat_mut(), false, none(4), none(3));
+            assert!(dw.data.iter().all(|&v| v == 0.0), "{kernels}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What all figures share: size, text, axes, legends, ranges.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::theme::{N_SERIES, Role};
+use crate::{Error, Result};
+
+/// Width of a figure: of two side by side on a page, of one on a telephone.
+pub(super) const WIDTH: u32 = 380;
+
+/// The page's own font; what is beyond it is the reader's.
+const FONT: &str = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif";
+
+/// The plotting crate divides sizes by this before it writes them.
+const PER_PIXEL: f64 = 1.24;
+
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Draws on a canvas of that size. `draw` gets the area below the title.
+pub(super) fn drawn(
+    title: &str,
+    (width, height): (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<(), String>,
+) -> Result<String> {
+    let mut svg = String::new();
+    let result = (|| {
+        let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        root.fill(&Role::Surface.colour()).map_err(said)?;
+        write(&root, title, (10, 8), 13.0, Role::Ink, (HPos::Left, VPos::Top))?;
+        let below = root.margin(28, 0, 0, 0);
+        draw(&below)?;
+        root.present().map_err(said)
+    })();
+    result.map_err(|message| Error::Draw { figure: title.to_owned(), message })?;
+    Ok(svg)
+}
+
+pub(super) fn said(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// A style for text of so many pixels.
+pub(super) fn text_style(pixels: f64, role: Role) -> TextStyle<'static> {
+    (FONT, pixels * PER_PIXEL).into_font().color(&role.colour())
+}
+
+/// Writes text at a place of the area.
+pub(super) fn write(
+    area: &Area<'_>,
+    text: &str,
+    place: (i32, i32),
+    pixels: f64,
+    role: Role,
+    (h, v): (HPos, VPos),
+) -> Result<(), String> {
+    let style = text_style(pixels, role).pos(Pos::new(h, v));
+    area.draw(&Text::new(text.to_owned(), place, style)).map_err(said)
+}
+
+/// Names beside the colours of their series, in columns; returns nothing, draws at the top.
+pub(super) fn legend(area: &Area<'_>, names: &[(String, usize)]) -> Result<(), String> {
+    let (columns, column) = legend_columns(names);
+    for (i, (name, series)) in names.iter().enumerate() {
+        let (x, y) = (14 + (i % columns * column) as i32, 10 + (i / columns) as i32 * 17);
+        let line = PathElement::new([(x, y), (x + 16, y)], stroke(*series, 2));
+        area.draw(&line).map_err(said)?;
+        write(area, name, (x + 21, y), 11.0, Role::Ink, (HPos::Left, VPos::Center))?;
+    }
+    Ok(())
+}
+
+/// The height that [`legend`] takes.
+pub(super) fn legend_height(names: &[(String, usize)]) -> u32 {
+    let (columns, _) = legend_columns(names);
+    if names.is_empty() { 0 } else { names.len().div_ceil(columns) as u32 * 17 + 8 }
+}
+
+fn legend_columns(names: &[(String, usize)]) -> (usize, usize) {
+    let longest = names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let space = WIDTH as usize - 20;
+    let columns = (space / (longest * 7 + 34)).clamp(1, 4);
+    (columns, space / columns)
+}
+
+/// The line of a series; the second eight are thinner than the first.
+pub(super) fn stroke(series: usize, width: u32) -> ShapeStyle {
+    let colour = Role::Series(series).colour();
+    match series < N_SERIES {
+        true => colour.stroke_width(width),
+        false => colour.mix(0.6).stroke_width(width),
+    }
+}
+
+/// All finite values with a margin, wide enough to be drawn if they are one.
+pub(super) fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let finite = values.filter(|value| value.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    if low > high {
+        return 0.0..1.0;
+    }
+    let margin = (0.08 * (high - low)).max(1e-3 * high.abs()).max(1e-9);
+    low - margin..high + margin
+}
+
+/// Digits that tell the ticks of a range apart.
+pub(super) fn tick(range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
+    let step = (range.end - range.start) / 6.0;
+    let digits = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
+    move |value| format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_can_always_be_drawn() {
+        assert_eq!(range([f64::NAN].into_iter()), 0.0..1.0);
+        let one = range([0.5].into_iter());
+        assert!(one.start < 0.5 && 0.5 < one.end);
+        let two = range([1.0, 2.0, f64::INFINITY].into_iter());
+        assert_eq!(two, 0.92..2.08);
+        assert_eq!(tick(&two)(&1.25), "1.2");
+        assert_eq!(tick(&(0.90..0.91))(&0.905), "0.905");
+    }
+}

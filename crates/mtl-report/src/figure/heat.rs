@@ -1,0 +1,103 @@
+//! Numbers as shades: how gates use experts, how gradients of losses agree.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::Figure;
+use super::canvas::{Area, WIDTH, drawn, said, write};
+use crate::Result;
+use crate::theme::Role;
+
+/// A heat map whose cells say their number too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeatMap {
+    /// What is shown.
+    pub title: String,
+    /// Names of the rows, from above.
+    pub rows: Vec<String>,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Values in [−1, 1], row by row; `None` is empty. Negative ones have another colour.
+    pub values: Vec<Vec<Option<f64>>>,
+}
+
+const ROW: i32 = 24;
+const HEAD: i32 = 24;
+
+impl HeatMap {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Draw`] if the plotting crate fails.
+    pub fn draw(&self) -> Result<Figure> {
+        let height = 28 + HEAD + ROW * self.rows.len() as i32 + 12;
+        let svg = drawn(&self.title, (WIDTH, height as u32), |area| self.cells(area))?;
+        let (rows, columns) = (self.rows.join(", "), self.columns.join(", "));
+        let description = format!("{}: {rows} (rows) by {columns} (columns)", self.title);
+        Ok(Figure::new(&self.title, description, svg))
+    }
+
+    fn cells(&self, area: &Area<'_>) -> Result<(), String> {
+        let longest = self.rows.iter().map(|name| name.chars().count()).max().unwrap_or(0) as i32;
+        let left = (longest * 7 + 20).clamp(50, WIDTH as i32 / 2);
+        let width = ((WIDTH as i32 - left - 12) / self.columns.len().max(1) as i32).clamp(8, 96);
+        for (j, name) in self.columns.iter().enumerate() {
+            let x = left + j as i32 * width + width / 2;
+            let name = shortened(name, width / 7);
+            write(area, &name, (x, HEAD / 2), 11.0, Role::Muted, (HPos::Center, VPos::Center))?;
+        }
+        for (i, (name, values)) in self.rows.iter().zip(&self.values).enumerate() {
+            let y = HEAD + i as i32 * ROW;
+            let name = shortened(name, (left - 18) / 6);
+            let at = (left - 8, y + ROW / 2);
+            write(area, &name, at, 11.0, Role::Muted, (HPos::Right, VPos::Center))?;
+            for (j, value) in values.iter().enumerate() {
+                let x = left + j as i32 * width;
+                self.cell(area, (x, y, width), *value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cell(
+        &self,
+        area: &Area<'_>,
+        (x, y, width): (i32, i32, i32),
+        value: Option<f64>,
+    ) -> Result<(), String> {
+        let corners = [(x + 1, y + 1), (x + width - 1, y + ROW - 1)];
+        let Some(value) = value else {
+            let empty = Rectangle::new(corners, Role::Grid.colour().mix(0.5).filled());
+            return area.draw(&empty).map_err(said);
+        };
+        // Text over the darkest shade must be legible still.
+        let shade = 0.03 + 0.57 * value.abs().min(1.0);
+        let role = Role::Series(if value < 0.0 { 1 } else { 0 });
+        area.draw(&Rectangle::new(corners, role.colour().mix(shade).filled())).map_err(said)?;
+        if width < 30 {
+            return Ok(());
+        }
+        let at = (x + width / 2, y + ROW / 2);
+        write(area, &format!("{value:.2}"), at, 11.0, Role::Ink, (HPos::Center, VPos::Center))
+    }
+}
+
+/// At most so many characters, the end rather than the beginning: paths differ there.
+fn shortened(name: &str, n: i32) -> String {
+    let (n, length) = (n.max(2) as usize, name.chars().count());
+    match length > n {
+        true => std::iter::once('…').chain(name.chars().skip(length - n + 1)).collect(),
+        false => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn the_end_of_a_long_name_is_kept() {
+        assert_eq!(shortened("expert.0", 8), "expert.0");
+        assert_eq!(shortened("shared.expert.0", 9), "…expert.0");
+    }
+}

@@ -1,0 +1,103 @@
+//! Values by epoch: learning curves, cosines between gradients.
+
+use plotters::prelude::*;
+
+use super::Figure;
+use super::canvas::{WIDTH, drawn, legend, legend_height, range, said, stroke, text_style, tick};
+use crate::Result;
+use crate::theme::Role;
+
+/// Lines over epochs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinePlot {
+    /// What is shown.
+    pub title: String,
+    /// What the vertical axis measures, with its unit.
+    pub y: String,
+    /// The lines.
+    pub series: Vec<Series>,
+    /// Whether 0 is marked and in sight.
+    pub zero: bool,
+}
+
+/// A line: a model's run, a pair of losses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its name in the legend; lines of one name have one entry.
+    pub name: String,
+    /// Which colour.
+    pub colour: usize,
+    /// Epoch, from 1, and value.
+    pub points: Vec<(usize, f64)>,
+    /// The epoch whose weights were kept, marked by a disc.
+    pub best: Option<usize>,
+}
+
+impl LinePlot {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Draw`] if the plotting crate fails.
+    pub fn draw(&self) -> Result<Figure> {
+        let mut names: Vec<(String, usize)> = Vec::new();
+        for series in &self.series {
+            if !names.iter().any(|(name, _)| *name == series.name) {
+                names.push((series.name.clone(), series.colour));
+            }
+        }
+        let plot_height = 250;
+        let size = (WIDTH, plot_height + legend_height(&names));
+        let svg = drawn(&self.title, size, |area| {
+            let (plot, below) = area.split_vertically(plot_height - 28);
+            self.plot(&plot)?;
+            legend(&below, &names)
+        })?;
+        let shown: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        let description = format!("{}: {} by epoch, of {}", self.title, self.y, shown.join(", "));
+        Ok(Figure::new(&self.title, description, svg))
+    }
+
+    fn plot(&self, area: &super::canvas::Area<'_>) -> Result<(), String> {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let last = points().map(|&(epoch, _)| epoch).max().unwrap_or(1).max(2) as i32;
+        let zero = self.zero.then_some(0.0);
+        let values = range(points().map(|&(_, value)| value).chain(zero));
+        let mut chart = ChartBuilder::on(area)
+            .margin_right(16)
+            .margin_top(4)
+            .x_label_area_size(40)
+            .y_label_area_size(56)
+            .build_cartesian_2d(1..last, values.clone())
+            .map_err(said)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(Role::Grid.colour())
+            .axis_style(Role::Muted.colour())
+            .label_style(text_style(11.0, Role::Muted))
+            .axis_desc_style(text_style(11.0, Role::Muted))
+            .x_labels(8)
+            .y_labels(5)
+            .y_label_formatter(&tick(&values))
+            .x_desc("epoch")
+            .y_desc(self.y.as_str())
+            .draw()
+            .map_err(said)?;
+        if self.zero {
+            let line = [(1, 0.0), (last, 0.0)];
+            chart.draw_series(LineSeries::new(line, Role::Muted.colour())).map_err(said)?;
+        }
+        for series in &self.series {
+            let finite = series.points.iter().filter(|(_, value)| value.is_finite());
+            let points: Vec<_> = finite.map(|&(epoch, value)| (epoch as i32, value)).collect();
+            let style = stroke(series.colour, 2);
+            let is_best = |epoch: i32| series.best == Some(epoch as usize) || points.len() == 1;
+            let discs = points.iter().filter(|(epoch, _)| is_best(*epoch));
+            let discs: Vec<_> = discs.map(|&p| Circle::new(p, 3, style.filled())).collect();
+            chart.draw_series(LineSeries::new(points.iter().copied(), style)).map_err(said)?;
+            chart.draw_series(discs).map_err(said)?;
+        }
+        Ok(())
+    }
+}

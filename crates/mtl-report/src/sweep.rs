@@ -1,0 +1,73 @@
+//! The report of a sweep over loss weightings.
+
+use mtl_train::{Axis, Sweep, SweepPoint};
+
+use crate::html::{Cell, count, escape, table};
+use crate::page::{Chapter, Section};
+use crate::{ParetoPlot, ParetoPoint, Report, Result, shared};
+
+/// The report of a sweep.
+///
+/// # Errors
+/// [`crate::Error::Draw`] if a figure cannot be drawn.
+pub fn swept(sweep: &Sweep) -> Result<Report> {
+    let facts = format!(
+        "{}: {} {} rows, seed {}<br>mtl {}",
+        escape(&sweep.data),
+        count(sweep.rows),
+        sweep.reported,
+        count(sweep.seed as usize),
+        escape(sweep.version)
+    );
+    let sections = vec![
+        front(sweep)?,
+        points(sweep),
+        shared::data(&sweep.parts),
+        shared::configurations(&[("as it was read", &sweep.configuration)]),
+    ];
+    let title = format!("{} under loss weightings", sweep.model);
+    Ok(Report::new(&title, facts, vec![Chapter::new(&sweep.data, sections)]))
+}
+
+fn front(sweep: &Sweep) -> Result<Section> {
+    let point = |point: &SweepPoint| ParetoPoint {
+        name: (point.weighting != "fixed").then(|| point.weighting.clone()),
+        values: point.values,
+        on_front: point.on_front,
+    };
+    let plot = ParetoPlot {
+        title: format!("{} by {}", sweep.metrics[1].name, sweep.metrics[0].name),
+        axes: sweep.metrics.each_ref().map(describe),
+        points: sweep.points.iter().map(point).collect(),
+    };
+    Ok(Section::new("Pareto front")
+        .note("A point is one training under one weighting: discs have fixed weights, triangles choose theirs as they go. Nothing is better in both metrics than a point on the line. One seed: points nearer to each other than two seeds are apart are not told apart.")
+        .large(vec![plot.draw()?]))
+}
+
+fn points(sweep: &Sweep) -> Section {
+    let names: Vec<&String> =
+        sweep.points.first().map_or(Vec::new(), |p| p.weights.keys().collect());
+    let mut header = vec!["weighting".to_owned()];
+    header.extend(names.iter().map(|name| format!("w {name}")));
+    header.extend(sweep.metrics.iter().map(|axis| axis.name.clone()));
+    header.extend(["front", "best epoch", "seconds"].map(str::to_owned));
+    let row = |point: &SweepPoint| {
+        let mut row = vec![Cell::text(&point.weighting)];
+        row.extend(names.iter().map(|name| Cell::number(point.weights.get(*name).copied(), 3)));
+        row.extend(point.values.map(|value| Cell::number(Some(value), 4).best(point.on_front)));
+        row.push(Cell::text(if point.on_front { "●" } else { "" }));
+        row.push(Cell::count(point.best_epoch));
+        row.push(Cell::number(Some(point.seconds), 1));
+        row
+    };
+    let rows: Vec<_> = sweep.points.iter().map(row).collect();
+    Section::new("Weightings").html(&table("● is on the front", &header, &rows))
+}
+
+fn describe(axis: &Axis) -> String {
+    match axis.larger_is_better {
+        true => axis.name.clone(),
+        false => format!("{} (less is better)", axis.name),
+    }
+}

@@ -1,0 +1,89 @@
+//! How a server listens, and what it refuses.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{Error, Result};
+
+/// The settings of a server.
+///
+/// | field | default | purpose | range |
+/// |---|---|---|---|
+/// | `host` | `127.0.0.1` | the address to listen on; `0.0.0.0` for all | |
+/// | `port` | 8080 | 0 lets the system choose | |
+/// | `threads` | all cores | threads that score | ≥ 1 |
+/// | `queue` | 256 | requests that may wait; more are answered 503 | ≥ 1 |
+/// | `batch` | 32 | waiting requests that a thread takes together | ≥ 1 |
+/// | `window` | 0 | how long it waits for more of them | |
+/// | `max_body` | 8 MiB | bytes of a request; more are answered 413 | ≥ 1 |
+/// | `timeout` | 5 s | from the first byte to the answer; later is 504 | > 0 |
+/// | `grace` | 10 s | how long a stop waits for requests under way | |
+/// | `watch` | none | a folder to look at for a new model, and how often | > 0 |
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServeConfig {
+    /// The address to listen on.
+    pub host: String,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// Threads that score.
+    pub threads: usize,
+    /// Requests that may wait.
+    pub queue: usize,
+    /// Waiting requests that a thread takes together.
+    pub batch: usize,
+    /// How long it waits for more of them.
+    pub window: Duration,
+    /// Bytes of a request.
+    pub max_body: usize,
+    /// From the first byte to the answer.
+    pub timeout: Duration,
+    /// How long a stop waits for requests under way.
+    pub grace: Duration,
+    /// A folder to look at for a new model, and how often.
+    pub watch: Option<(PathBuf, Duration)>,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8080,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            queue: 256,
+            batch: 32,
+            window: Duration::ZERO,
+            max_body: 8 << 20,
+            timeout: Duration::from_secs(5),
+            grace: Duration::from_secs(10),
+            watch: None,
+        }
+    }
+}
+
+impl ServeConfig {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming the setting.
+    pub(crate) fn check(&self) -> Result<()> {
+        let counts = [
+            ("threads", self.threads),
+            ("queue", self.queue),
+            ("batch", self.batch),
+            ("max_body", self.max_body),
+        ];
+        for (key, count) in counts {
+            if count == 0 {
+                return Err(Error::Setting { key, value: "0".to_owned(), expected: "at least 1" });
+            }
+        }
+        let watch = self.watch.as_ref().map(|(_, every)| ("watch", *every));
+        for (key, time) in [("timeout", self.timeout)].into_iter().chain(watch) {
+            if time.is_zero() {
+                let value = "0".to_owned();
+                return Err(Error::Setting { key, value, expected: "more than no time" });
+            }
+        }
+        Ok(())
+    }
+}

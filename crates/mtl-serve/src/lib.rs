@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod cell;
+mod config;
+mod error;
+mod http;
+mod loaded;
+mod metrics;
+mod problem;
+mod queue;
+mod request;
+mod score;
+mod server;
+mod watch;
+
+pub use config::ServeConfig;
+pub use error::{Error, Result};
+pub use loaded::{LoadError, Loaded};
+pub use server::{Handle, Server};

@@ -1,0 +1,73 @@
+//! A model as the server holds it: with what its requests must have.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mtl_data::{Missing, ReadOptions};
+use mtl_feature::{FittedFeature, Schema};
+use mtl_model::{Fusion, Model};
+
+/// Why a model could not be loaded.
+pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A model, how its rows are written, and the formula that ranks if a request names none.
+#[derive(Debug)]
+pub struct Loaded {
+    pub(crate) model: Arc<Model>,
+    pub(crate) inputs: Inputs,
+    pub(crate) fusion: Option<Fusion>,
+}
+
+impl Loaded {
+    /// A model and how its files are read: `missing` and `trim` hold for requests too.
+    ///
+    /// # Errors
+    /// A formula that does not fit the model.
+    pub fn new(
+        model: Model,
+        options: &ReadOptions,
+        fusion: Option<Fusion>,
+    ) -> mtl_model::Result<Self> {
+        if let Some(fusion) = &fusion {
+            fusion.check(&model)?;
+        }
+        let inputs = Inputs::new(model.schema(), options);
+        Ok(Self { model: Arc::new(model), inputs, fusion })
+    }
+}
+
+/// The fields that each row needs.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    columns: Vec<String>,
+    places: HashMap<String, usize, foldhash::fast::RandomState>,
+    missing: Missing,
+    trim: bool,
+}
+
+impl Inputs {
+    fn new(schema: &Schema, options: &ReadOptions) -> Self {
+        let features = schema.features().iter().map(FittedFeature::column);
+        let mut columns: Vec<String> = features.map(str::to_owned).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let places = columns.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
+        Self { columns, places, missing: Missing::new(&options.missing), trim: options.trim }
+    }
+
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    pub(crate) fn place(&self, column: &str) -> Option<usize> {
+        self.places.get(column).copied()
+    }
+
+    pub(crate) const fn missing(&self) -> &Missing {
+        &self.missing
+    }
+
+    pub(crate) const fn trims(&self) -> bool {
+        self.trim
+    }
+}

@@ -1,0 +1,183 @@
+//! A server's life: bound, running, stopped.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::config::ServeConfig;
+use crate::http::{App, router};
+use crate::loaded::{LoadError, Loaded};
+use crate::metrics::Metrics;
+use crate::queue::{Queue, Take};
+use crate::score::{Shared, work};
+use crate::watch::watch as watch_folder;
+use crate::{Error, Result};
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    runtime: Runtime,
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    signals: Signals,
+}
+
+/// Stops a server from another thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    stop: watch::Sender<bool>,
+}
+
+impl Handle {
+    /// Asks the server to answer what it has taken, and end.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Loads the model and listens. `load` is called once here, and again for each reload.
+    ///
+    /// # Errors
+    /// A setting that cannot be, a model that cannot be loaded, an address that is taken.
+    pub fn bind(
+        config: ServeConfig,
+        load: impl Fn() -> Result<Loaded, LoadError> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        config.check()?;
+        let loaded = load().map_err(Error::Load)?;
+        // Sockets are little work beside scoring: one thread serves them.
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let address = format!("{}:{}", config.host, config.port);
+        let listener = runtime.block_on(TcpListener::bind(&address));
+        let listener = listener.map_err(|source| Error::Bind { address, source })?;
+        let metrics = Metrics::new();
+        metrics.reloaded(true);
+        let shared = Shared {
+            loaded: RwLock::new(Arc::new(loaded)),
+            queue: Queue::new(config.queue),
+            metrics,
+        };
+        let app =
+            App { shared: Arc::new(shared), config, load: Box::new(load), loading: Mutex::new(()) };
+        let address = listener.local_addr()?;
+        // Listened to from here on: whoever reads the address may send one before `run` has begun.
+        let signals = runtime.block_on(async { Signals::new() })?;
+        let (app, stop) = (Arc::new(app), watch::Sender::new(false));
+        Ok(Self { runtime, listener, address, app, stop, signals })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it from another thread.
+    pub fn handle(&self) -> Handle {
+        Handle { stop: self.stop.clone() }
+    }
+
+    /// Answers until [`Handle::stop`], Ctrl-C or SIGTERM. Then no connection is taken any more,
+    /// requests under way are answered, and it ends, after `grace` at the latest.
+    ///
+    /// # Errors
+    /// [`Error::System`] if the system refuses a thread or the socket fails.
+    pub fn run(self) -> Result<()> {
+        let Self { runtime, listener, app, stop, signals, .. } = self;
+        let threads = scoring_threads(&app)?;
+        let served = runtime.block_on(async {
+            if let Some((folder, every)) = app.config.watch.clone() {
+                tokio::spawn(watch_folder(Arc::clone(&app), folder, every));
+            }
+            let handle = Handle { stop: stop.clone() };
+            tokio::spawn(async move {
+                signals.wait().await;
+                handle.stop();
+            });
+            let stopped = |mut stop: watch::Receiver<bool>| async move {
+                // An error means that the sender is gone: nobody can ask any more.
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            // An answer is one write; waiting for more to send only delays it.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            let serving = axum::serve(listener, router(Arc::clone(&app)));
+            let serving = serving.with_graceful_shutdown(stopped(stop.subscribe()));
+            let serving = tokio::spawn(serving.into_future());
+            stopped(stop.subscribe()).await;
+            match tokio::time::timeout(app.config.grace, serving).await {
+                Ok(Ok(served)) => served,
+                Ok(Err(error)) => Err(std::io::Error::other(error)),
+                Err(_) => Ok(()), // a client that does not finish is not waited for any longer
+            }
+        });
+        app.shared.queue.close();
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+        runtime.shutdown_background();
+        Ok(served?)
+    }
+}
+
+fn scoring_threads(app: &App) -> Result<Vec<JoinHandle<()>>> {
+    let config = &app.config;
+    let take = Take { batch: config.batch, window: config.window, threads: config.threads };
+    let thread = |i: usize| {
+        let shared = Arc::clone(&app.shared);
+        let builder = std::thread::Builder::new().name(format!("score-{i}"));
+        builder.spawn(move || work(&shared, take)).map_err(Error::from)
+    };
+    (0..config.threads).map(thread).collect()
+}
+
+/// Ctrl-C and, on Unix, SIGTERM.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    /// Ends with the first of them.
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Ends with it, or never where it cannot be listened to.
+    async fn wait(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

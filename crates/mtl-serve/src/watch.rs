@@ -1,0 +1,38 @@
+//! Looking at a model's folder for a new one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::http::{App, load_again};
+
+/// The files whose change means another model.
+const FILES: [&str; 5] =
+    ["model.toml", "schema.bin", "weights.bin", "calibration.toml", "fusion.toml"];
+
+/// When each file was last written.
+fn stamp(folder: &Path) -> Vec<Option<(SystemTime, u64)>> {
+    let of = |name: &&str| {
+        let metadata = std::fs::metadata(folder.join(name)).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    FILES.iter().map(of).collect()
+}
+
+/// Loads the model again whenever its files have changed and then been left alone for one look. A
+/// load that fails leaves the old model in place, and is tried again once the files change.
+pub(crate) async fn watch(app: Arc<App>, folder: PathBuf, every: Duration) {
+    let mut loaded = stamp(&folder);
+    let mut before = loaded.clone();
+    loop {
+        tokio::time::sleep(every).await;
+        let now = stamp(&folder);
+        if now != loaded && now == before {
+            if let Err(problem) = load_again(Arc::clone(&app)).await {
+                eprintln!("{}: {}", folder.display(), problem.message);
+            }
+            loaded.clone_from(&now);
+        }
+        before = now;
+    }
+}

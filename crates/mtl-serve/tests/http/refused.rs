@@ -1,0 +1,164 @@
+//! Requests that are refused: what is wrong, where, and what was expected.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use mtl_serve::ServeConfig;
+
+use crate::client::Client;
+use crate::support::{Running, config, model, serve};
+
+fn running(config: ServeConfig) -> (tempfile::TempDir, Running) {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("m");
+    model(1).save(&folder, &[]).unwrap();
+    let server = serve(&folder, config);
+    (home, server)
+}
+
+#[test]
+fn a_wrong_field_is_named_with_row_value_and_what_was_expected() {
+    let (_home, server) = running(config());
+    let mut client = Client::new(server.address);
+    let good = json!({"user": 1, "city": "Rome", "price": 1});
+    let bad = json!({"user": 1, "city": "Rome", "price": "cheap"});
+    let error = client.post("/score", &json!({"rows": [good, bad]}).to_string()).error(400);
+    let expected = json!({
+        "message": "rows[1], field `price`: found `cheap`, expected a finite number",
+        "part": "rows", "row": 1, "field": "price", "value": "`cheap`",
+        "expected": "a finite number",
+    });
+    assert_eq!(error, expected);
+    for (body, message) in [
+        (
+            json!({"rows": [good, {"user": 1, "price": 1}]}),
+            "rows[1] has no field `city`, expected it, or null",
+        ),
+        (
+            json!({"rows": [{"user": [1], "city": "a", "price": 1}]}),
+            "rows[0], field `user`: found `1`, expected one value, not a list",
+        ),
+        (
+            json!({"rows": [{"user": [[1]], "city": "a", "price": 1}]}),
+            "rows[0], field `user`: found an array of arrays or objects",
+        ),
+        (
+            json!({"rows": [{"user": [1], "city": "a", "price": 1}, good]}),
+            "rows[1], field `user`: found no array, expected an array or null",
+        ),
+        (
+            json!({"user": {"user": 1, "price": "x"}, "candidates": [{"city": "a"}, {"city": "b"}]}),
+            "user, field `price`: found `x`, expected a finite number",
+        ),
+        (
+            json!({"user": {"user": 1}, "candidates": [{"city": "a", "price": 1}, {"city": "a"}]}),
+            "candidates[1] has no field `price`",
+        ),
+        (
+            json!({"user": {"user": 1}, "candidates": [{"user": 2, "city": "a", "price": 1}]}),
+            "candidates[0] has field `user` and so has `user`",
+        ),
+        (json!({"rows": [1]}), "rows[0] to be an object of fields"),
+        (json!({"rows": {}}), "expected `rows` to be an array of objects"),
+        (json!({"row": [good]}), "did you mean `rows`?"),
+        (json!({"rows": [good], "user": {}}), "expected either `rows`, or `user` and `candidates`"),
+        (json!({}), "expected either `rows`"),
+        (json!([]), "expected an object with `rows`"),
+        (json!({"rows": [good], "top_k": -1}), "invalid value: integer `-1`"),
+        (json!({"rows": [good], "top_k": 1}), "need a formula, expected `fusion`"),
+        (json!({"rows": [good], "fusion": {"product": {"p_clik": 1}}}), "did you mean `p_click`?"),
+        (json!({"rows": [good], "fusion": {"mean": {}}}), "unknown variant `mean`"),
+        (
+            json!({"rows": [good], "fusion": {"product": {"p_seconds": 1}}}),
+            "none of the probabilities",
+        ),
+    ] {
+        let error = client.post("/score", &body.to_string()).error(400);
+        let found = error["message"].as_str().unwrap();
+        assert!(found.contains(message), "{body}\nfound {found}\nexpected {message}");
+    }
+    for body in ["", "{", "{\"rows\": []} x", "\u{0}", "{\"rows\": [{\"user\": 1, \"user\": 2}]}"] {
+        let error = client.post("/score", body).error(400);
+        assert!(error["message"].as_str().unwrap().starts_with("the request: "), "{error}");
+    }
+    // The connection is as good as before.
+    assert_eq!(client.post("/score", &json!({"rows": [good]}).to_string()).scores().len(), 1);
+    server.stop();
+}
+
+#[test]
+fn a_path_or_method_that_there_is_none_of() {
+    let (_home, server) = running(config());
+    let mut client = Client::new(server.address);
+    let error = client.get("/scores").error(404);
+    assert!(
+        error["message"].as_str().unwrap().starts_with("there is no /scores, expected POST /score")
+    );
+    let error = client.get("/score").error(405);
+    assert!(error["message"].as_str().unwrap().contains("/score does not take GET"));
+    server.stop();
+}
+
+#[test]
+fn a_body_too_large_is_refused() {
+    let (_home, server) = running(ServeConfig { max_body: 1_000, ..config() });
+    let body = json!({"rows": vec![json!({"user": 1, "city": "Rome", "price": 1}); 100]});
+    let error = Client::new(server.address).post("/score", &body.to_string()).error(413);
+    assert!(error["message"].as_str().unwrap().ends_with("expected at most 1000 bytes"), "{error}");
+    server.stop();
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let (_home, server) = running(ServeConfig { timeout: Duration::from_millis(200), ..config() });
+    let mut client = Client::new(server.address);
+    let head = "POST /score HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\n";
+    let answer = client.send(head, "{\"rows\"").unwrap();
+    answer.error(504);
+    server.stop();
+}
+
+#[test]
+fn more_requests_than_may_wait_are_told_to_come_again() {
+    // One thread that waits long for company, and room for two.
+    let slow = ServeConfig {
+        threads: 1,
+        queue: 2,
+        batch: 9,
+        window: Duration::from_millis(500),
+        ..config()
+    };
+    let (_home, server) = running(slow);
+    let body = json!({"rows": [{"user": 1, "city": "Rome", "price": 1}]}).to_string();
+    let address = server.address;
+    let answers: Vec<u16> = std::thread::scope(|scope| {
+        let one = |_| scope.spawn(|| Client::new(address).post("/score", &body).status);
+        let threads: Vec<_> = (0..6).map(one).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let count = |status| answers.iter().filter(|&&s| s == status).count();
+    assert_eq!((count(200), count(503)), (2, 4), "{answers:?}");
+    server.stop();
+}
+
+#[test]
+fn settings_that_cannot_be() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("m");
+    model(1).save(&folder, &[]).unwrap();
+    let bind = |config| {
+        let folder = folder.clone();
+        mtl_serve::Server::bind(config, move || {
+            let model = mtl_model::Model::load(&folder)?;
+            Ok(mtl_serve::Loaded::new(model, &crate::support::options(), None)?)
+        })
+    };
+    let error = bind(ServeConfig { threads: 0, ..config() }).unwrap_err();
+    assert_eq!(error.to_string(), "`threads` is 0, expected at least 1");
+    let first = bind(config()).unwrap();
+    let error = bind(ServeConfig { port: first.address().port(), ..config() }).unwrap_err();
+    assert!(error.to_string().contains("cannot be listened on"), "{error}");
+    std::fs::remove_file(folder.join("weights.bin")).unwrap();
+    assert!(bind(config()).unwrap_err().to_string().contains("weights.bin"));
+}
