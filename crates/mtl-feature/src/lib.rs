@@ -33,7 +33,7 @@ pub use label::{LabelKind, LabelSpec};
 pub use numeric::Scaling;
 pub use quantile::Quantiles;
 pub use schema::{CategoricalShape, Encoding, FittedFeature, Schema};
-pub use sequence::{AttentionConfig, Keep, Pooling};
+pub use sequence::{AttentionConfig, Keep, Pooling, SEPARATOR};
 pub use spec::{FeatureKind, FeatureSpec, SchemaSpec, Transform};
 pub use table::FeatureTable;
 pub use vocabulary::Vocabulary;

@@ -62,6 +62,9 @@ impl Default for AttentionConfig {
     }
 }
 
+/// What stands between the items of a text, unless the feature says otherwise.
+pub const SEPARATOR: &str = "|";
+
 /// How the cells of a sequence are cut into items.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cutter<'s> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sequence::Cutter;
+use crate::sequence::{Cutter, SEPARATOR};
 use crate::{AttentionConfig, Error, Keep, LabelSpec, Pooling, Result, nearest_names};
 
 /// Whether a feature's values are names or sizes.
@@ -243,14 +243,14 @@ impl FeatureSpec {
     /// How it is cut into items, if it is a sequence.
     pub(crate) fn cutter(&self) -> Cutter<'_> {
         Cutter {
-            separator: self.separator.as_deref().unwrap_or("|"),
+            separator: self.separator.as_deref().unwrap_or(SEPARATOR),
             max_length: self.longest(),
             keep: self.keep.unwrap_or_default(),
         }
     }
 
     /// Items of a sequence that are read, at most.
-    pub(crate) fn longest(&self) -> usize {
+    pub fn longest(&self) -> usize {
         self.max_length.unwrap_or(50)
     }
 

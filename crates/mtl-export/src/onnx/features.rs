@@ -5,17 +5,31 @@ use std::collections::HashMap;
 use mtl_feature::{Encoding, FEATURE_SLOT, FIRST_KNOWN, FittedFeature, MISSING, Quantiles};
 use mtl_feature::{Scaling, Schema};
 
+use super::proto::DataType;
 use super::writer::Writer;
 use crate::{Error, Result};
 
 /// The slots of a graph that a schema fills.
 ///
-/// A feature with a vocabulary or a hash is an input of ids (batch, int64) of its name; a numeric
-/// feature is an input of raw numbers (batch, float), NaN where the value is missing.
+/// A feature with a vocabulary or a hash is an input of ids (batch, int64) of its name; a sequence
+/// of them is one of batch × `<name>.length`, places after the last item holding [`NO_ITEM`]; a
+/// numeric feature is an input of raw numbers (batch, double), NaN where the value is missing.
 #[derive(Debug)]
 pub(crate) struct Slots<'a> {
     schema: &'a Schema,
     written: HashMap<String, String>,
+}
+
+/// What stands where a list has no item.
+pub(super) const NO_ITEM: i64 = -1;
+
+/// A slot of lists in a graph.
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    /// Ids, batch × length, with 0 where there is no item.
+    pub(crate) ids: String,
+    /// 1 where there is an item and 0 elsewhere: floats, batch × length × 1.
+    pub(crate) mask: String,
 }
 
 impl<'a> Slots<'a> {
@@ -25,16 +39,29 @@ impl<'a> Slots<'a> {
 
     /// The ids of a slot, batch.
     pub(crate) fn ids(&mut self, slot: &str, to: &mut Writer) -> Result<String> {
-        self.once(slot, |feature| match feature.encoding() {
+        let schema = self.schema;
+        self.once(slot, |feature| match schema.ids_of(feature).encoding() {
             Encoding::Vocabulary(_) | Encoding::Hashed { .. } => {
-                Ok(to.id_input(feature.name(), None, "ids by the vocabulary beside this file"))
+                Ok(to.id_input(feature.name(), "ids by the vocabulary beside this file"))
             }
             Encoding::Quantiles(quantiles) => {
-                let x = to.float_input(feature.name(), NUMBER);
+                let x = to.number_input(feature.name(), NUMBER);
                 Ok(bucket(feature.name(), quantiles, &x, to))
             }
             _ => Err(unwritable(feature.name(), "its encoding gives no ids")),
         })
+    }
+
+    /// The lists of a slot.
+    pub(crate) fn lists(&mut self, slot: &str, to: &mut Writer) -> Result<List> {
+        let input = self.once(slot, |feature| Ok(to.list_input(feature.name(), LIST)))?;
+        // A feature may be read by several tables, one set of nodes each.
+        let (node, zero) = (format!("{input}.list"), to.integer(0));
+        let is_item = to.node(&node, "GreaterOrEqual", &[&input, &zero]);
+        let ids = to.node(&node, "Where", &[&is_item, &input, &zero]);
+        let mask = to.cast(&node, &is_item, DataType::Float);
+        let axes = to.integers(&[2]);
+        Ok(List { ids, mask: to.node(&node, "Unsqueeze", &[&mask, &axes]) })
     }
 
     /// The values of a slot, batch × 1.
@@ -42,15 +69,13 @@ impl<'a> Slots<'a> {
         let is_indicator = self.feature(slot).is_none();
         self.once(slot, |feature| match feature.encoding() {
             Encoding::Scaling(scaling) => {
-                let x = to.float_input(feature.name(), NUMBER);
+                let (name, x) = (feature.name(), to.number_input(feature.name(), NUMBER));
                 let y = match is_indicator {
-                    true => {
-                        let marks = to.node(feature.name(), "IsNaN", &[&x]);
-                        to.node_with(feature.name(), "Cast", &[&marks], &[("to", FLOAT)])
-                    }
-                    false => scaled(feature.name(), scaling, &x, to),
+                    true => to.node(name, "IsNaN", &[&x]),
+                    false => scaled(name, scaling, &x, to),
                 };
-                Ok(to.column(feature.name(), &y))
+                let y = to.cast(name, &y, DataType::Float);
+                Ok(to.column(name, &y))
             }
             _ => Err(unwritable(feature.name(), "its encoding gives no numbers")),
         })
@@ -79,21 +104,21 @@ impl<'a> Slots<'a> {
 
 const NUMBER: &str = "the raw number, NaN where it is missing";
 
-/// ONNX's numbers for types.
-const FLOAT: i64 = 1;
-const INT64: i64 = 7;
+const LIST: &str = "ids by the vocabulary beside this file, then -1";
 
 fn unwritable(name: &str, reason: &str) -> Error {
     Error::Unwritable { what: "feature", name: name.to_owned(), reason: reason.to_owned() }
 }
 
-/// 2 + the number of edges below x, or the id of a missing value.
+/// 2 + the number of edges below x, or the id of a missing value. Edges are f32, and so is what is
+/// compared with them.
 fn bucket(name: &str, quantiles: &Quantiles, x: &str, to: &mut Writer) -> String {
     let n = quantiles.edges.len();
     let edges = to.floats(&format!("feature.{name}.edges"), &[1, n], &quantiles.edges);
-    let column = to.column(name, x);
+    let narrow = to.cast(name, x, DataType::Float);
+    let column = to.column(name, &narrow);
     let above = to.node(name, "Greater", &[&column, &edges]);
-    let above = to.node_with(name, "Cast", &[&above], &[("to", INT64)]);
+    let above = to.cast(name, &above, DataType::Int64);
     let axes = to.integers(&[1]);
     let count = to.node_with(name, "ReduceSum", &[&above, &axes], &[("keepdims", 0)]);
     let first = to.integer(FIRST_KNOWN.into());
@@ -102,30 +127,30 @@ fn bucket(name: &str, quantiles: &Quantiles, x: &str, to: &mut Writer) -> String
     to.node(name, "Where", &[&is_missing, &missing, &id])
 }
 
-/// (f(x) − μ)/s in f32.
+/// (f(x) − μ)/s in f64, as the model transforms: of a time in seconds, f32 would keep minutes.
 ///
-/// μ is taken away in two steps, its f32 and the rest: of a year near 2020 with a deviation of 5 the
-/// first f32 of μ alone would be wrong by 1e-5 deviations.
+/// μ is taken away in two steps, its f32 and the rest, which in f64 is exact. A runtime that knows
+/// f32 alone then errs by x's own rounding, and not by that of a μ near 2020 whose deviation is 5.
 fn scaled(name: &str, scaling: &Scaling, x: &str, to: &mut Writer) -> String {
     let mut y = x.to_owned();
     if scaling.log1p {
         let (sign, size) = (to.node(name, "Sign", &[x]), to.node(name, "Abs", &[x]));
-        let one = to.float(1.0);
+        let one = to.double(1.0);
         let sum = to.node(name, "Add", &[&size, &one]);
         let log = to.node(name, "Log", &[&sum]);
         y = to.node(name, "Mul", &[&sign, &log]);
     }
-    let high = scaling.shift as f32;
-    for part in [high, (scaling.shift - f64::from(high)) as f32] {
+    let high = f64::from(scaling.shift as f32);
+    for part in [high, scaling.shift - high] {
         if part != 0.0 {
-            let part = to.float(part);
+            let part = to.double(part);
             y = to.node(name, "Sub", &[&y, &part]);
         }
     }
     if scaling.scale != 1.0 {
-        let scale = to.float(scaling.scale as f32);
+        let scale = to.double(scaling.scale);
         y = to.node(name, "Div", &[&y, &scale]);
     }
-    let (missing, is_missing) = (to.float(scaling.missing), to.node(name, "IsNaN", &[x]));
+    let (missing, is_missing) = (to.double(scaling.missing.into()), to.node(name, "IsNaN", &[x]));
     to.node(name, "Where", &[&is_missing, &missing, &y])
 }

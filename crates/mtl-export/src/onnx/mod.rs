@@ -38,7 +38,8 @@ pub struct Onnx {
 /// | input | type | holds |
 /// |---|---|---|
 /// | a categorical feature | int64, batch | ids by the vocabulary; 0 unseen, 1 missing |
-/// | a numeric feature | float, batch | the raw number, NaN where it is missing; transforms are nodes |
+/// | a sequence | int64, batch × length | ids likewise, then −1 |
+/// | a numeric feature | double, batch | the raw number, NaN where it is missing; transforms are nodes |
 ///
 /// | output | type | holds |
 /// |---|---|---|

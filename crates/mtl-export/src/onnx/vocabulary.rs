@@ -1,34 +1,64 @@
 //! What stands beside the `.onnx` file: how raw values become its inputs.
 
-use mtl_feature::{Encoding, FIRST_KNOWN, FittedFeature, Key, MISSING, Schema, UNSEEN};
+use mtl_feature::{
+    Encoding, FIRST_KNOWN, FeatureSpec, FittedFeature, Keep, Key, MISSING, SEPARATOR, Schema,
+    UNSEEN,
+};
 use serde_json::{Map, Value, json};
+
+use super::features::NO_ITEM;
 
 /// The features among `inputs`, in order of name.
 pub(super) fn describe(schema: &Schema, inputs: &[&str], outputs: &[&str]) -> Value {
     let features = schema.features().iter().filter(|f| inputs.contains(&f.name()));
     let inputs: Map<String, Value> =
-        features.map(|feature| (feature.name().to_owned(), input(feature))).collect();
+        features.map(|feature| (feature.name().to_owned(), input(schema, feature))).collect();
     json!({
         "unseen": UNSEEN,
         "missing": MISSING,
         "first_known": FIRST_KNOWN,
+        "no_item": NO_ITEM,
         "inputs": inputs,
         "outputs": outputs,
     })
 }
 
-fn input(feature: &FittedFeature) -> Value {
-    let column = feature.column();
-    match feature.encoding() {
+/// What shares another feature's ids has that feature's values here too.
+fn input(schema: &Schema, feature: &FittedFeature) -> Value {
+    let mut input = match schema.ids_of(feature).encoding() {
         Encoding::Vocabulary(vocabulary) => {
             let values: Vec<Value> = vocabulary.keys().iter().map(value).collect();
-            json!({ "column": column, "kind": "vocabulary", "values": values })
+            json!({ "kind": "vocabulary", "values": values })
         }
         Encoding::Hashed { buckets } => {
-            json!({ "column": column, "kind": "hash", "hash": "xxh3_64", "buckets": buckets })
+            json!({ "kind": "hash", "hash": "xxh3_64", "buckets": buckets })
         }
-        _ => json!({ "column": column, "kind": "number" }),
+        Encoding::Scaling(scaling) => {
+            json!({ "kind": "number", "transform": {
+                "log1p": scaling.log1p,
+                "shift": scaling.shift,
+                "scale": scaling.scale,
+                "missing": scaling.missing,
+            } })
+        }
+        Encoding::Quantiles(quantiles) => json!({ "kind": "number", "edges": quantiles.edges }),
+        _ => json!({ "kind": "number" }),
+    };
+    input["column"] = json!(feature.column());
+    if feature.is_sequence() {
+        input["sequence"] = sequence(feature.spec());
     }
+    input
+}
+
+/// How a cell becomes a list.
+fn sequence(spec: &FeatureSpec) -> Value {
+    let keep = match spec.keep.unwrap_or_default() {
+        Keep::First => "first",
+        Keep::Last => "last",
+    };
+    let separator = spec.separator.as_deref().unwrap_or(SEPARATOR);
+    json!({ "separator": separator, "max_length": spec.longest(), "keep": keep })
 }
 
 fn value(key: &Key) -> Value {

@@ -4,15 +4,18 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use mtl_nn::{Graph, IdSlot, Params, ValueSlot, Var};
+use mtl_nn::{Graph, IdSlot, ListSlot, ParamId, Params, TableId, ValueSlot, Var};
 
-use super::features::Slots;
+use super::features::{List, Slots};
 use super::ops::OPS;
 use super::writer::Writer;
 use crate::{Error, Result};
 
 /// A node's value: pieces side by side. Ops that compute several layers at once are written as one
 /// operator a layer, and whoever reads a layer gets it without a slice.
+///
+/// The one value that is no matrix is that of `embed_list`, batch × length × dim. It is one piece,
+/// and the ops that pool it read all of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pieces(pub(crate) Vec<(String, usize)>);
 
@@ -93,6 +96,25 @@ impl<'a> Walk<'a> {
     pub(crate) fn ids(&mut self, slot: IdSlot) -> Result<String> {
         let name = &self.graph.id_slots()[slot.index()].name;
         self.slots.ids(name, &mut self.to)
+    }
+
+    /// The lists of a slot.
+    pub(crate) fn lists(&mut self, slot: ListSlot) -> Result<List> {
+        let name = &self.graph.list_slots()[slot.index()].name;
+        self.slots.lists(name, &mut self.to)
+    }
+
+    /// A parameter as a constant of its path, and its columns.
+    pub(crate) fn parameter(&mut self, id: ParamId) -> (String, usize) {
+        let spec = self.params.layout().param(id);
+        let values: Vec<f32> = self.params.param(id).as_array().iter().copied().collect();
+        (self.to.floats(&spec.path, &[spec.rows, spec.cols], &values), spec.cols)
+    }
+
+    /// A table as a constant of its path, ids × dim.
+    pub(crate) fn table(&mut self, table: TableId) -> String {
+        let (spec, values) = (self.params.layout().table(table), self.params.table(table));
+        self.to.floats(&spec.path, &[spec.rows, spec.dim], values)
     }
 
     /// The values of a slot, batch × its columns.

@@ -58,9 +58,21 @@ impl Writer {
         self.constant(name, dims, DataType::Float, data)
     }
 
+    /// As [`Writer::floats`], in f64.
+    pub(crate) fn doubles(&mut self, name: &str, dims: &[usize], values: &[f64]) -> String {
+        debug_assert_eq!(dims.iter().product::<usize>(), values.len(), "{name}");
+        let data = || values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.constant(name, dims, DataType::Double, data)
+    }
+
     /// A float by itself, named by its value.
     pub(crate) fn float(&mut self, value: f32) -> String {
         self.floats(&format!("float.{value}"), &[], &[value])
+    }
+
+    /// A double by itself, named by its value.
+    pub(crate) fn double(&mut self, value: f64) -> String {
+        self.doubles(&format!("double.{value}"), &[], &[value])
     }
 
     /// A constant list of integers, named by its values.
@@ -96,19 +108,24 @@ impl Writer {
         name.to_owned()
     }
 
-    /// Declares an input of integers, batch or batch × `width`.
-    pub(crate) fn id_input(&mut self, name: &str, width: Option<usize>, doc: &str) -> String {
-        self.input(name, DataType::Int64, width, doc)
+    /// Declares an input of integers, batch.
+    pub(crate) fn id_input(&mut self, name: &str, doc: &str) -> String {
+        self.input(name, DataType::Int64, None, doc)
     }
 
-    /// Declares an input of floats, batch.
-    pub(crate) fn float_input(&mut self, name: &str, doc: &str) -> String {
-        self.input(name, DataType::Float, None, doc)
+    /// Declares an input of integers, batch × `<name>.length`, which each call chooses too.
+    pub(crate) fn list_input(&mut self, name: &str, doc: &str) -> String {
+        self.input(name, DataType::Int64, Some(format!("{name}.length")), doc)
     }
 
-    fn input(&mut self, name: &str, of: DataType, width: Option<usize>, doc: &str) -> String {
+    /// Declares an input of numbers in f64, batch.
+    pub(crate) fn number_input(&mut self, name: &str, doc: &str) -> String {
+        self.input(name, DataType::Double, None, doc)
+    }
+
+    fn input(&mut self, name: &str, of: DataType, length: Option<String>, doc: &str) -> String {
         if self.graph.input.iter().all(|input| input.name != name) {
-            self.graph.input.push(value_info(name, of, width, doc));
+            self.graph.input.push(value_info(name, of, length, doc));
         }
         name.to_owned()
     }
@@ -133,6 +150,11 @@ impl Writer {
             [one] => (*one).to_owned(),
             _ => self.node_with(prefix, "Concat", values, &[("axis", 1)]),
         }
+    }
+
+    /// A value as another type.
+    pub(crate) fn cast(&mut self, prefix: &str, value: &str, to: DataType) -> String {
+        self.node_with(prefix, "Cast", &[value], &[("to", to as i64)])
     }
 
     /// batch → batch × 1.
@@ -166,10 +188,11 @@ impl Writer {
     }
 }
 
-fn value_info(name: &str, of: DataType, width: Option<usize>, doc: &str) -> ValueInfoProto {
-    let batch = Dimension { value: Some(DimensionValue::Name(BATCH.to_owned())) };
-    let width = width.map(|n| Dimension { value: Some(DimensionValue::Number(n as i64)) });
-    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(width).collect() };
+/// batch, or batch × a length.
+fn value_info(name: &str, of: DataType, length: Option<String>, doc: &str) -> ValueInfoProto {
+    let dimension = |name| Dimension { value: Some(DimensionValue::Name(name)) };
+    let names = std::iter::once(BATCH.to_owned()).chain(length);
+    let shape = TensorShapeProto { dim: names.map(dimension).collect() };
     let tensor = TensorType { elem_type: of.into(), shape: Some(shape) };
     ValueInfoProto {
         name: name.to_owned(),

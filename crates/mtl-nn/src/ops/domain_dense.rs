@@ -71,6 +71,16 @@ impl DomainDense {
         }
     }
 
+    /// Where a row's domain is read.
+    pub const fn domains(&self) -> Domains {
+        self.domains
+    }
+
+    /// The activation.
+    pub const fn activation(&self) -> Activation {
+        self.activation
+    }
+
     fn n_in(&self) -> usize {
         self.input[0].n_cols()
     }

@@ -68,6 +68,16 @@ impl DomainNormalise {
         Self { input: [x], params, domains, momentum, epsilon }
     }
 
+    /// Where a row's domain is read.
+    pub const fn domains(&self) -> Domains {
+        self.domains
+    }
+
+    /// What is added to a variance.
+    pub const fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
     fn d(&self) -> usize {
         self.input[0].n_cols()
     }

@@ -55,6 +55,11 @@ impl TargetAttention {
         Self { inputs: [h, t], slot: [slot], params, settings, dim, max_length }
     }
 
+    /// The parameters and settings.
+    pub const fn settings(&self) -> &TargetAttentionParams {
+        &self.settings
+    }
+
     /// Columns of what is kept of a member: its four-part input, each layer's output, and two
     /// buffers for gradients.
     fn widths(&self) -> [usize; 3] {

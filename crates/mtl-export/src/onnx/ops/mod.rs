@@ -1,11 +1,14 @@
 //! How each op is written in ONNX: one table, one function an op.
 
 mod dense;
+mod domain;
 mod embed;
 mod event;
+mod exchange;
 mod gate;
 mod normalise;
 mod plain;
+mod pool;
 
 use std::any::Any;
 
@@ -19,17 +22,25 @@ use crate::{Error, Result};
 type Write = fn(&dyn Any, &str, &mut Walk<'_>) -> Result<Pieces>;
 
 /// Every kind of op that prediction can meet. A new op is one line here and one function.
-pub(crate) const OPS: [(&str, Write); 10] = [
+pub(crate) const OPS: [(&str, Write); 18] = [
     ("add_sum", plain::add_sum),
+    ("concat", plain::concat),
     ("dense", dense::dense),
+    ("domain_dense", domain::domain_dense),
+    ("domain_normalise", domain::domain_normalise),
+    ("dot_scores", exchange::dot_scores),
     ("embed", embed::embed),
+    ("embed_list", embed::embed_list),
     ("event_log_probability", event::event_log_probability),
+    ("max_pool", pool::max_pool),
     ("mix", gate::mix),
     ("normalise", normalise::normalise),
     ("probability", event::probability),
     ("read", plain::read),
     ("sigmoid", plain::sigmoid),
     ("softmax", gate::softmax),
+    ("stitch", exchange::stitch),
+    ("target_attention", pool::target_attention),
 ];
 
 /// The op as what its kind says it is. Another crate's op may have taken the name.

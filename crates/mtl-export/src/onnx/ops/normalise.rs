@@ -1,4 +1,7 @@
-//! `normalise`: batch normalisation by running statistics is a scale and a shift, folded here.
+//! `normalise`: (x − μ)·γ/√(v + ε) + β by running statistics, the factor folded here.
+//!
+//! μ is taken away first, as the model does: one shift β − μ·γ/√(v + ε) would lose the digits that
+//! a mean far from 0 has before a small deviation.
 
 use std::any::Any;
 
@@ -17,20 +20,18 @@ pub(super) fn normalise(op: &dyn Any, node: &str, walk: &mut Walk<'_>) -> Result
         let n = columns.len();
         let x = walk.value(input.columns(columns.start, n))?;
         let row = |id| walk.params.param(id).row(0);
-        let [gamma, beta, mean, variance] =
-            [unit.gamma, unit.beta, unit.mean, unit.variance].map(row);
-        let (mut scales, mut shifts) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        for c in 0..n {
+        let [gamma, variance] = [unit.gamma, unit.variance].map(row);
+        let scale = |c: usize| {
             let deviation = (f64::from(variance[c]) + normalise.epsilon()).sqrt();
-            let scale = f64::from(gamma[c]) / deviation;
-            scales.push(scale as f32);
-            shifts.push((f64::from(beta[c]) - f64::from(mean[c]) * scale) as f32);
-        }
-        let gamma = &walk.params.layout().param(unit.gamma).path;
-        let scale = walk.to.floats(&format!("{gamma}.folded_scale"), &[1, n], &scales);
-        let shift = walk.to.floats(&format!("{gamma}.folded_shift"), &[1, n], &shifts);
-        let product = walk.to.node(node, "Mul", &[&x, &scale]);
-        let y = walk.to.node(node, "Add", &[&product, &shift]);
+            (f64::from(gamma[c]) / deviation) as f32
+        };
+        let scales: Vec<f32> = (0..n).map(scale).collect();
+        let path = &walk.params.layout().param(unit.gamma).path;
+        let scale = walk.to.floats(&format!("{path}.folded_scale"), &[1, n], &scales);
+        let ((mean, _), (beta, _)) = (walk.parameter(unit.mean), walk.parameter(unit.beta));
+        let centred = walk.to.node(node, "Sub", &[&x, &mean]);
+        let scaled = walk.to.node(node, "Mul", &[&centred, &scale]);
+        let y = walk.to.node(node, "Add", &[&scaled, &beta]);
         pieces.push((activate(&mut walk.to, node, y, unit.activation)?, n));
     }
     Ok(Pieces(pieces))

@@ -2,12 +2,18 @@
 
 use std::any::Any;
 
-use mtl_nn::Op;
-use mtl_nn::ops::{AddSum, Read, Sigmoid};
+use mtl_nn::ops::{AddSum, Concat, Read, Sigmoid};
+use mtl_nn::{Op, Var};
 
 use super::of;
 use crate::Result;
 use crate::onnx::walk::{Pieces, Walk};
+
+pub(super) fn concat(op: &dyn Any, node: &str, walk: &mut Walk<'_>) -> Result<Pieces> {
+    let concat: &dyn Op<f32> = of::<Concat>(op, "concat", node)?;
+    let piece = |&x: &Var| Ok((walk.value(x)?, x.n_cols()));
+    concat.inputs().iter().map(piece).collect::<Result<_>>().map(Pieces)
+}
 
 pub(super) fn read(op: &dyn Any, node: &str, walk: &mut Walk<'_>) -> Result<Pieces> {
     let read: &dyn Op<f32> = of::<Read>(op, "read", node)?;
