@@ -19,6 +19,8 @@ pub(crate) fn learning(runs: &[Run<'_>], measures: &[String]) -> Result<Section>
             losses.push(name);
         }
     }
+    // In the order of the tables; a chain's losses, which are none of the measures, as they come.
+    losses.sort_by_key(|loss| measures.iter().position(|measure| measure == loss));
     for name in losses {
         let value = |epoch: &EpochRecord| {
             epoch.losses.iter().find(|(loss, _)| loss == name).and_then(|(_, value)| *value)
@@ -46,8 +48,9 @@ pub(crate) fn learning(runs: &[Run<'_>], measures: &[String]) -> Result<Section>
     if figures.is_empty() {
         return Ok(section);
     }
+    let lines = if runs.len() > 1 { "One line for each seed. " } else { "" };
     Ok(section
-        .note("One line for each seed. The disc is the epoch whose weights were kept; a training loss that still falls while the validation metric gets worse is overfitting.")
+        .note(&format!("{lines}The disc is the epoch whose weights were kept; a training loss that still falls while the validation metric gets worse is overfitting."))
         .figures(figures))
 }
 
@@ -65,7 +68,7 @@ pub(crate) fn conflict(runs: &[Run<'_>]) -> Result<Section> {
         figures.extend(cosines(model, history)?);
     }
     if figures.is_empty() {
-        let how = "No run took the gradients of single losses. A weighting that looks at them does, such as `weighting = \"pcgrad\"` in [loss], or `mtl compare --weightings equal,pcgrad`.";
+        let how = "No run took the gradients of single losses. A weighting that looks at them does, such as `weighting = \"pcgrad\"` in `[loss]`, or `mtl compare --weightings equal,pcgrad`.";
         return Ok(section.note(how));
     }
     Ok(section

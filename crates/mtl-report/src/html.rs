@@ -107,9 +107,15 @@ pub(crate) fn table(caption: &str, header: &[String], rows: &[Vec<Cell>]) -> Str
     )
 }
 
-/// A paragraph of plain text.
+/// A paragraph of plain text; what stands between backquotes is code.
 pub(crate) fn note(text: &str) -> String {
-    format!("<p class=\"note\">{}</p>\n", escape(text))
+    let parts = escape(text);
+    let part = |(i, part): (usize, &str)| match i % 2 {
+        0 => part.to_owned(),
+        _ => format!("<code>{part}</code>"),
+    };
+    let html: String = parts.split('`').enumerate().map(part).collect();
+    format!("<p class=\"note\">{html}</p>\n")
 }
 
 /// Something that is there on demand.

@@ -20,18 +20,19 @@ const ROWS: usize = 100_000;
 
 pub(crate) fn run(args: &InitArgs, json: bool) -> anyhow::Result<()> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(default_name(&args.data)));
-    let (columns, n_rows) = look(&args.data)?;
+    let delimiter = delimiter(&args.data)?;
+    let (columns, n_rows) = look(&args.data, delimiter)?;
     ensure!(n_rows > 0, "{}: there are no rows, expected some", args.data.display());
     let roles = role::roles(&columns, args.labels.as_deref())
         .with_context(|| args.data.display().to_string())?;
     let file = data_path(&args.data, &out)?;
-    let toml = text::configuration(&file, &out, n_rows, &columns, &roles);
+    let toml = text::configuration((&file, delimiter), &out, n_rows, &columns, &roles);
     write_new(&out, &toml)?;
     if json {
         return render::json(&serde_json::json!({ "config": out, "rows": n_rows }));
     }
     println!("wrote {}; look it over, then:", out.display());
-    println!("  mtl check {0}\n  mtl compare {0}", out.display());
+    println!("  mtl check {0}\n  mtl compare {0}\n  mtl train {0} --out model", out.display());
     Ok(())
 }
 
@@ -42,9 +43,18 @@ fn default_name(data: &Path) -> String {
     format!("{stem}.toml")
 }
 
-/// The columns of the first rows.
-fn look(path: &Path) -> anyhow::Result<(Vec<Column>, usize)> {
+/// What separates fields, if it is not what the ending says: the header is one column, and has it.
+fn delimiter(path: &Path) -> anyhow::Result<Option<char>> {
     let reader = Reader::open(path, &ReadOptions::default())?;
+    let [header] = reader.names() else { return Ok(None) };
+    Ok([';', '\t', '|', ','].into_iter().find(|delimiter| header.contains(*delimiter)))
+}
+
+/// The columns of the first rows.
+fn look(path: &Path, delimiter: Option<char>) -> anyhow::Result<(Vec<Column>, usize)> {
+    let mut options = ReadOptions::default();
+    options.delimiter = delimiter.map(|character| character as u8); // one of ASCII
+    let reader = Reader::open(path, &options)?;
     let names = reader.names().to_vec();
     let mut columns: Vec<Column> = names.iter().map(|name| Column::new(name)).collect();
     let mut n_rows = 0;

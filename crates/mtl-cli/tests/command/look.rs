@@ -70,6 +70,11 @@ fn a_first_configuration_runs_as_it_is_and_replaces_nothing() {
     home.write("plain.csv", "a,b\n1.5,x\n2.5,y\n");
     home.mtl("init plain.csv").fails("plain.csv: no column holds 0 and 1 alone");
     assert!(!home.path("plain.toml").exists());
+    for (file, delimiter) in [("semi.csv", ";"), ("tabs.csv", "\t")] {
+        home.write(file, &home.text("shop.csv").replace(',', delimiter));
+        home.mtl(&format!("init {file} --out {file}.toml")).ok();
+        home.mtl(&format!("check {file}.toml")).ok();
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod calibrate;
 mod chains;
+mod classes;
 mod compare;
 mod configurations;
 mod determinism;

@@ -55,7 +55,7 @@ fn is_rounded(text: &str, value: f64) -> bool {
 }
 
 /// Every number of the page is one of `json`; returns how many were looked up.
-fn check(html: &str, json: &Value) -> usize {
+pub(crate) fn check(html: &str, json: &Value) -> usize {
     let (mut numbers, mut texts) = (Vec::new(), Vec::new());
     gather(json, &mut numbers, &mut texts);
     // The JSON reader may miss the last bit of a number, the page has them all.

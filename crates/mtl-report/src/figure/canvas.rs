@@ -113,7 +113,21 @@ pub(super) fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
 pub(super) fn tick(range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     let step = (range.end - range.start) / 6.0;
     let digits = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
-    move |value| format!("{value:.digits$}")
+    move |value| {
+        let text = format!("{value:.digits$}");
+        // A zero that came from below is a zero.
+        match text.strip_prefix('-') {
+            Some(size) if size.trim_matches(['0', '.']).is_empty() => size.to_owned(),
+            _ => text,
+        }
+    }
+}
+
+/// Room for the ticks of a vertical axis and, left of them, what it measures.
+pub(super) fn room_for_ticks(range: &Range<f64>) -> u32 {
+    let tick = tick(range);
+    let longest = tick(&range.start).len().max(tick(&range.end).len()) as u32;
+    30 + 7 * longest
 }
 
 #[cfg(test)]
@@ -129,5 +143,7 @@ mod tests {
         assert_eq!(two, 0.92..2.08);
         assert_eq!(tick(&two)(&1.25), "1.2");
         assert_eq!(tick(&(0.90..0.91))(&0.905), "0.905");
+        assert_eq!(tick(&(-1.0..1.0))(&-1e-9), "0.0");
+        assert!(room_for_ticks(&(0.90..0.91)) > room_for_ticks(&two));
     }
 }

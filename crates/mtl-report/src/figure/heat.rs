@@ -22,7 +22,8 @@ pub struct HeatMap {
 }
 
 const ROW: i32 = 24;
-const HEAD: i32 = 24;
+/// A line of a heading.
+const LINE: i32 = 13;
 
 impl HeatMap {
     /// Draws it.
@@ -30,24 +31,43 @@ impl HeatMap {
     /// # Errors
     /// [`crate::Error::Draw`] if the plotting crate fails.
     pub fn draw(&self) -> Result<Figure> {
-        let height = 28 + HEAD + ROW * self.rows.len() as i32 + 12;
+        let height = 28 + self.head() + ROW * self.rows.len() as i32 + 12;
         let svg = drawn(&self.title, (WIDTH, height as u32), |area| self.cells(area))?;
         let (rows, columns) = (self.rows.join(", "), self.columns.join(", "));
         let description = format!("{}: {rows} (rows) by {columns} (columns)", self.title);
         Ok(Figure::new(&self.title, description, svg))
     }
 
-    fn cells(&self, area: &Area<'_>) -> Result<(), String> {
+    /// Where the columns begin, and how wide each is.
+    fn columns(&self) -> (i32, i32) {
         let longest = self.rows.iter().map(|name| name.chars().count()).max().unwrap_or(0) as i32;
         let left = (longest * 7 + 20).clamp(50, WIDTH as i32 / 2);
-        let width = ((WIDTH as i32 - left - 12) / self.columns.len().max(1) as i32).clamp(8, 96);
+        (left, ((WIDTH as i32 - left - 12) / self.columns.len().max(1) as i32).clamp(8, 96))
+    }
+
+    /// The lines of a column's name.
+    fn heading(&self, name: &str) -> Vec<String> {
+        broken(name, self.columns().1 / 7)
+    }
+
+    /// The height of the headings.
+    fn head(&self) -> i32 {
+        let lines = self.columns.iter().map(|name| self.heading(name).len()).max().unwrap_or(1);
+        11 + LINE * lines as i32
+    }
+
+    fn cells(&self, area: &Area<'_>) -> Result<(), String> {
+        let ((left, width), head) = (self.columns(), self.head());
         for (j, name) in self.columns.iter().enumerate() {
             let x = left + j as i32 * width + width / 2;
-            let name = shortened(name, width / 7);
-            write(area, &name, (x, HEAD / 2), 11.0, Role::Muted, (HPos::Center, VPos::Center))?;
+            let lines = self.heading(name);
+            for (i, line) in lines.iter().enumerate() {
+                let y = head - 12 - LINE * (lines.len() - 1 - i) as i32;
+                write(area, line, (x, y), 11.0, Role::Muted, (HPos::Center, VPos::Center))?;
+            }
         }
         for (i, (name, values)) in self.rows.iter().zip(&self.values).enumerate() {
-            let y = HEAD + i as i32 * ROW;
+            let y = head + i as i32 * ROW;
             let name = shortened(name, (left - 18) / 6);
             let at = (left - 8, y + ROW / 2);
             write(area, &name, at, 11.0, Role::Muted, (HPos::Right, VPos::Center))?;
@@ -82,6 +102,19 @@ impl HeatMap {
     }
 }
 
+/// A name in two lines, where it is too long for one and has a place to break at.
+fn broken(name: &str, n: i32) -> Vec<String> {
+    let fits = |part: &str| part.chars().count() <= n.max(2) as usize;
+    if !fits(name) {
+        let places = name.match_indices(['_', '.', '-']).map(|(at, _)| name.split_at(at + 1));
+        let halves = places.filter(|(a, b)| fits(a) && fits(b));
+        if let Some((a, b)) = halves.min_by_key(|(a, b)| a.len().abs_diff(b.len())) {
+            return vec![a.to_owned(), b.to_owned()];
+        }
+    }
+    vec![shortened(name, n)]
+}
+
 /// At most so many characters, the end rather than the beginning: paths differ there.
 fn shortened(name: &str, n: i32) -> String {
     let (n, length) = (n.max(2) as usize, name.chars().count());
@@ -93,11 +126,18 @@ fn shortened(name: &str, n: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shortened;
+    use super::{broken, shortened};
 
     #[test]
     fn the_end_of_a_long_name_is_kept() {
         assert_eq!(shortened("expert.0", 8), "expert.0");
         assert_eq!(shortened("shared.expert.0", 9), "…expert.0");
+    }
+
+    #[test]
+    fn a_long_heading_is_broken_where_a_word_ends() {
+        assert_eq!(broken("never_married", 9), ["never_", "married"]);
+        assert_eq!(broken("never_married", 13), ["never_married"]);
+        assert_eq!(broken("conversions", 9), ["…versions"]);
     }
 }

@@ -3,7 +3,9 @@
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{WIDTH, drawn, legend, legend_height, range, said, stroke, text_style, tick};
+use super::canvas::{
+    WIDTH, drawn, legend, legend_height, range, room_for_ticks, said, stroke, text_style, tick,
+};
 use crate::Result;
 use crate::theme::Role;
 
@@ -59,15 +61,21 @@ impl LinePlot {
 
     fn plot(&self, area: &super::canvas::Area<'_>) -> Result<(), String> {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let last = points().map(|&(epoch, _)| epoch).max().unwrap_or(1).max(2) as i32;
+        let last = points().map(|&(epoch, _)| epoch).max().unwrap_or(1) as i32;
+        // One epoch is no line: its values stand in the middle.
+        let shown = if last == 1 { 0..2 } else { 1..last };
+        let epoch = |&epoch: &i32| match (1..=last).contains(&epoch) {
+            true => epoch.to_string(),
+            false => String::new(),
+        };
         let zero = self.zero.then_some(0.0);
         let values = range(points().map(|&(_, value)| value).chain(zero));
         let mut chart = ChartBuilder::on(area)
             .margin_right(16)
             .margin_top(4)
             .x_label_area_size(40)
-            .y_label_area_size(56)
-            .build_cartesian_2d(1..last, values.clone())
+            .y_label_area_size(room_for_ticks(&values))
+            .build_cartesian_2d(shown.clone(), values.clone())
             .map_err(said)?;
         chart
             .configure_mesh()
@@ -78,6 +86,7 @@ impl LinePlot {
             .label_style(text_style(11.0, Role::Muted))
             .axis_desc_style(text_style(11.0, Role::Muted))
             .x_labels(8)
+            .x_label_formatter(&epoch)
             .y_labels(5)
             .y_label_formatter(&tick(&values))
             .x_desc("epoch")
@@ -85,7 +94,7 @@ impl LinePlot {
             .draw()
             .map_err(said)?;
         if self.zero {
-            let line = [(1, 0.0), (last, 0.0)];
+            let line = [(shown.start, 0.0), (shown.end, 0.0)];
             chart.draw_series(LineSeries::new(line, Role::Muted.colour())).map_err(said)?;
         }
         for series in &self.series {

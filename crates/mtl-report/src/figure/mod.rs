@@ -3,6 +3,7 @@
 mod canvas;
 mod heat;
 mod intervals;
+mod labels;
 mod lines;
 mod pareto;
 mod reliability;

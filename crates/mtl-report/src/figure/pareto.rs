@@ -3,7 +3,8 @@
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{Area, drawn, range, said, text_style, tick};
+use super::canvas::{Area, drawn, range, room_for_ticks, said, text_style, tick};
+use super::labels::{Frame, places};
 use crate::Result;
 use crate::theme::Role;
 
@@ -50,7 +51,7 @@ impl ParetoPlot {
             .margin_right(20)
             .margin_top(4)
             .x_label_area_size(44)
-            .y_label_area_size(64)
+            .y_label_area_size(room_for_ticks(&y) + 6)
             .build_cartesian_2d(x.clone(), y.clone())
             .map_err(said)?;
         chart
@@ -75,16 +76,27 @@ impl ParetoPlot {
         let colour = Role::Series(0).colour();
         let discs = fixed.map(|point| Circle::new(place(point), 5, colour.filled()));
         chart.draw_series(discs).map_err(said)?;
-        let middle = (x.start + x.end) / 2.0;
-        let named = self.together().into_iter().map(|(point, names)| {
-            // Names run into the plot, never out of it.
-            let dx =
-                if point.values[0] > middle { -8 - 6 * names.chars().count() as i32 } else { 8 };
-            EmptyElement::at(place(point))
-                + TriangleMarker::new((0, 0), 6, Role::Series(1).colour().filled())
-                + Text::new(names, (dx, -6), text_style(11.0, Role::Ink))
-        });
-        chart.draw_series(named).map_err(said).map(|_| ())
+        let named = self.together();
+        let colour = Role::Series(1).colour();
+        let marks = named.iter().map(|(p, _)| TriangleMarker::new(place(p), 6, colour.filled()));
+        chart.draw_series(marks).map_err(said)?;
+
+        let fixed = self.points.iter().filter(|point| point.name.is_none());
+        let all = named.iter().map(|(point, _)| *point).chain(fixed);
+        let pixels: Vec<_> = all.map(|point| chart.backend_coord(&place(point))).collect();
+        let widths: Vec<i32> =
+            named.iter().map(|(_, names)| 6 * names.chars().count() as i32 + 4).collect();
+        let (across, down) = chart.plotting_area().get_pixel_range();
+        let within =
+            Frame { left: across.start, top: down.start, right: across.end, bottom: down.end };
+        // Pixels are those of the whole figure, text is placed in this area.
+        let (left, top) = area.get_base_pixel();
+        for ((_, names), (x, y)) in named.iter().zip(places(&pixels, &widths, within)) {
+            let style = text_style(11.0, Role::Ink);
+            let text = Text::new(names.clone(), (x - left, y - top), style);
+            area.draw(&text).map_err(said)?;
+        }
+        Ok(())
     }
 
     /// Points with the names of all that lie on the same place: T = 2 makes some methods one.

@@ -4,7 +4,9 @@ use mtl_eval::CalibrationBin;
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{Area, WIDTH, drawn, legend, legend_height, said, stroke, text_style, tick};
+use super::canvas::{
+    Area, WIDTH, drawn, legend, legend_height, room_for_ticks, said, stroke, text_style, tick,
+};
 use crate::Result;
 use crate::theme::Role;
 
@@ -45,7 +47,7 @@ impl ReliabilityDiagram {
             .margin_right(16)
             .margin_top(4)
             .x_label_area_size(40)
-            .y_label_area_size(56)
+            .y_label_area_size(room_for_ticks(&range))
             .build_cartesian_2d(range.clone(), range.clone())
             .map_err(said)?;
         chart

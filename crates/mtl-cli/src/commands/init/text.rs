@@ -10,7 +10,7 @@ use super::role::Role;
 const MANY: usize = 1000;
 
 pub(super) fn configuration(
-    file: &str,
+    (file, delimiter): (&str, Option<char>),
     out: &Path,
     n_rows: usize,
     columns: &[Column],
@@ -27,6 +27,10 @@ pub(super) fn configuration(
         out.display(),
         quoted(file),
     );
+    if let Some(delimiter) = delimiter {
+        let delimiter = delimiter.escape_default();
+        _ = writeln!(text, "delimiter = \"{delimiter}\"                       # between fields");
+    }
     let all = || columns.iter().zip(roles);
     if let Some((column, _)) =
         all().find(|(_, role)| **role == Role::Categorical { is_group: true })
