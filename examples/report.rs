@@ -1,4 +1,4 @@
-//! A report of a comparison made in a program: `report.html` and its figures in a folder.
+//! `mtl-report` alone: a comparison as `report.html`, with its figures, in a folder.
 //!
 //! `cargo run --release -p mtl-examples --example report -- FOLDER`
 

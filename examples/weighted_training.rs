@@ -1,5 +1,5 @@
-//! Loss weightings in training: one Shared-Bottom on two regressions of correlation −0.5, and for
-//! each method its weights and, where it compares gradients, their cosine in the last epoch.
+//! `mtl-train` alone: loss weightings at work. One Shared-Bottom on two regressions of correlation
+//! −0.5, and for each method its weights and, where it compares gradients, their last cosine.
 //!
 //! `cargo run --release -p mtl-examples --example weighted_training`
 

@@ -116,3 +116,36 @@ fn chunk(n_rows: usize, seed: u64) -> Result<Chunk, Anything> {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The book's exercises: their answers run.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/book/mtl-eval.md")]
+    struct Eval;
+    #[doc = include_str!("../../docs/book/mtl-calibrate.md")]
+    struct Calibrate;
+    #[doc = include_str!("../../docs/book/mtl-nn.md")]
+    struct Nn;
+    #[doc = include_str!("../../docs/book/mtl-feature.md")]
+    struct Feature;
+    #[doc = include_str!("../../docs/book/mtl-moe.md")]
+    struct Moe;
+    #[doc = include_str!("../../docs/book/mtl-esm.md")]
+    struct Esm;
+    #[doc = include_str!("../../docs/book/mtl-loss.md")]
+    struct Loss;
+    #[doc = include_str!("../../docs/book/mtl-arch.md")]
+    struct Arch;
+    #[doc = include_str!("../../docs/book/mtl-data.md")]
+    struct Data;
+    #[doc = include_str!("../../docs/book/mtl-model.md")]
+    struct Model;
+    #[doc = include_str!("../../docs/book/mtl-export.md")]
+    struct Export;
+    #[doc = include_str!("../../docs/book/mtl-train.md")]
+    struct Train;
+    #[doc = include_str!("../../docs/book/mtl-serve.md")]
+    struct Serve;
+    #[doc = include_str!("../../docs/book/mtl-report.md")]
+    struct Report;
+}

@@ -63,6 +63,28 @@ fn relative_links_lead_to_files() {
     assert!(seen > 40, "{seen} links: are they still found?");
 }
 
+/// Text between single backquotes.
+fn code_spans(prose: &str) -> impl Iterator<Item = &str> {
+    prose.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn paths_that_are_named_are_there() {
+    let is_path = |span: &&str| {
+        let starts =
+            ["crates/", "examples/", "benches/", "docs/"].iter().any(|s| span.starts_with(s));
+        starts && span.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+    };
+    let mut seen = 0;
+    for (path, text) in documents() {
+        for span in code_spans(&parts(&text).0).filter(is_path) {
+            assert!(root().join(span).exists(), "{}: `{span}` is not there", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} paths: are they still found?");
+}
+
 #[test]
 fn every_chapter_of_the_book_is_in_its_summary() {
     let docs = root().join("docs");
@@ -78,6 +100,28 @@ fn every_chapter_of_the_book_is_in_its_summary() {
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
         assert!(summary.contains(&format!("(book/{name}.md)")), "{name} has no chapter");
+    }
+}
+
+#[test]
+fn every_chapter_of_a_crate_is_whole_and_walks_through_files_that_are_there() {
+    let parts =
+        ["**Idea.**", "**Formula.**", "**Figure.**", "## Code walk", "## Exercise", "Answer"];
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(root().join(format!("docs/book/{name}.md"))).unwrap();
+        for part in parts {
+            assert!(text.contains(part), "{name} has no {part}");
+        }
+        let walk = text.split("## Code walk").nth(1).unwrap().split("## Exercise").next().unwrap();
+        let files = walk.split('`').skip(1).step_by(2);
+        let files: Vec<&str> =
+            files.filter(|f| f.starts_with("src/") || f.starts_with("tests/")).collect();
+        assert!(files.len() >= 4, "{name} walks through {files:?}");
+        for file in files {
+            assert!(folder.join(file).exists(), "{name}: `{file}` is not there");
+        }
     }
 }
 
