@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod arrow;
-mod calendar;
 pub mod census;
 mod chunk_writer;
 mod config;

@@ -13,7 +13,7 @@ use rten::{Model as Runtime, NodeId, Value};
 use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
-use common::{Raw, encode, model};
+use common::{Raw, derived, encode, model, model_of};
 
 const SMALL: &str = "embedding = { dim = 4 }\nexpert_units = [6, 5]\ngate_units = [4]\n\
                      tower_units = [4]\nbottom_units = [7, 5]\nexperts = 3\ntask_experts = 2\n";
@@ -41,9 +41,16 @@ fn run(model: &Model, onnx: &Onnx, rows: &Raw) -> Vec<Vec<f32>> {
     let input = |name: &String| -> (NodeId, Value) {
         let feature = model.schema().feature(name).unwrap();
         let value = match feature.encoding() {
-            Encoding::Vocabulary(_) | Encoding::Hashed { .. } => {
+            Encoding::Vocabulary(_) | Encoding::Hashed { .. } | Encoding::Part(_) => {
                 let ids: Vec<i32> = table.ids_of(name).unwrap().iter().map(|&i| i as i32).collect();
                 Tensor::from_data(&[ids.len()], ids).into()
+            }
+            Encoding::Age(_) => {
+                let missing = rows.column(feature.column()).iter().map(String::is_empty);
+                let ages = table.values_of(name).unwrap().iter().zip(missing);
+                let ages: Vec<f32> =
+                    ages.map(|(&age, missing)| if missing { f32::NAN } else { age }).collect();
+                Tensor::from_data(&[ages.len()], ages).into()
             }
             _ => {
                 let raw = rows.column(feature.column()).iter();
@@ -129,6 +136,23 @@ fn every_architecture_under_every_chain_predicts_the_same() {
             check(&format!("{name} {chain}"), &model(&settings(name, ""), Some(chain)));
         }
     }
+}
+
+#[test]
+fn crosses_and_parts_of_dates_are_inputs() {
+    for name in exported() {
+        check(&format!("{name} derived"), &model_of(derived(), &settings(name, ""), None));
+    }
+    let onnx = to_onnx(&model_of(derived(), &settings("mmoe", ""), None)).unwrap();
+    let inputs = &onnx.vocabulary["inputs"];
+    let cross = &inputs["city by device"];
+    assert_eq!((&cross["kind"], &cross["joined_by"]), (&"vocabulary".into(), &"\u{1f}".into()));
+    assert_eq!(cross["column"], serde_json::json!(["city", "device"]));
+    let hour = serde_json::json!({
+        "column": "time", "kind": "date_part", "part": "hour", "utc_offset": "+08:00",
+    });
+    assert_eq!(inputs["time.hour"], hour);
+    assert!(inputs["time.age_days"]["scale"].as_f64().unwrap() > 1.0);
 }
 
 #[test]

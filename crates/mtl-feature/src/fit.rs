@@ -3,13 +3,15 @@
 use rayon::prelude::*;
 
 use crate::count::KeyMap;
+use crate::cross::joined;
+use crate::datetime::age;
 use crate::key::key_of;
 use crate::numeric::ScalingFitter;
 use crate::quantile::QuantileFitter;
 use crate::spec::Plan;
 use crate::{
-    Chunk, Encoding, Error, FeatureKind, FeatureSpec, FittedFeature, LabelSpec, RawColumn, Result,
-    Schema, SchemaSpec, Vocabulary,
+    Chunk, DatePart, Encoding, Error, FeatureKind, FeatureSpec, FittedFeature, LabelSpec,
+    RawColumn, Result, Schema, SchemaSpec, Vocabulary,
 };
 
 /// Learns a [`Schema`] from training rows that come in chunks.
@@ -32,6 +34,11 @@ impl SchemaFitter {
     /// [`Error::Setting`] for settings that do not go together, [`Error::Twice`] for two features
     /// or two labels of one name.
     pub fn new(spec: SchemaSpec) -> Result<Self> {
+        Self::of_parts(parts_apart(spec)?)
+    }
+
+    /// Begins with settings of which each feature is one of the schema.
+    fn of_parts(spec: SchemaSpec) -> Result<Self> {
         let mut features: Vec<FeatureFitter> =
             spec.features.into_iter().map(FeatureFitter::new).collect::<Result<_>>()?;
         features.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
@@ -49,7 +56,8 @@ impl SchemaFitter {
 
     /// The columns that fitting reads, without doubles, in order of name.
     pub fn columns(&self) -> Vec<&str> {
-        let mut columns: Vec<_> = self.features.iter().map(|f| f.spec.column_name()).collect();
+        let mut columns: Vec<_> =
+            self.features.iter().flat_map(|f| f.spec.column_names()).collect();
         let labels = self.labels.iter().filter(|label| label.counts.is_some());
         columns.extend(labels.map(|label| label.spec.column_name()));
         columns.sort_unstable();
@@ -113,6 +121,19 @@ impl LabelFitter {
     }
 }
 
+/// A feature for each part of a date or a time, the others as they are.
+fn parts_apart(spec: SchemaSpec) -> Result<SchemaSpec> {
+    let mut apart = Vec::with_capacity(spec.features.len());
+    for feature in spec.features {
+        feature.check()?;
+        match feature.kind {
+            FeatureKind::Datetime => apart.extend(feature.parts_apart()),
+            _ => apart.push(feature),
+        }
+    }
+    Ok(SchemaSpec { features: apart, ..spec })
+}
+
 fn names(features: &[FeatureFitter]) -> Vec<&str> {
     features.iter().map(|feature| feature.spec.name.as_str()).collect()
 }
@@ -171,6 +192,8 @@ enum State {
         buckets: u32,
     },
     Scaling(ScalingFitter),
+    Part(DatePart),
+    Age(ScalingFitter),
     Quantiles(QuantileFitter),
 }
 
@@ -188,6 +211,8 @@ impl FeatureFitter {
             Plan::Scaling { log1p, standardise } => {
                 State::Scaling(ScalingFitter::new(log1p, standardise))
             }
+            Plan::Part(DatePart::AgeDays) => State::Age(ScalingFitter::new(false, true)),
+            Plan::Part(part) => State::Part(part),
             Plan::Quantiles { n_buckets } => State::Quantiles(QuantileFitter::new(n_buckets)),
         };
         Ok(Self { spec, state })
@@ -215,8 +240,15 @@ impl FeatureFitter {
     }
 
     fn observe(&mut self, chunk: &Chunk) -> Result<()> {
-        let name = self.spec.column_name();
-        let column = chunk.need(name, || format!("feature `{}`", self.spec.name))?;
+        let (name, offset) = (self.spec.column_names()[0], self.spec.utc_offset);
+        let crossed;
+        let column = match &self.spec.of {
+            Some(of) => {
+                crossed = joined(chunk, of, &self.spec.name)?;
+                &crossed
+            }
+            None => chunk.need(name, || format!("feature `{}`", self.spec.name))?,
+        };
         let counted = match &mut self.state {
             State::Vocabulary { counts, .. } | State::Shared { counts, .. } => match self.spec.kind
             {
@@ -228,7 +260,10 @@ impl FeatureFitter {
                 }),
                 _ => count_keys(column, counts),
             },
-            State::Hashed { .. } => Ok(()),
+            State::Hashed { .. } | State::Part(_) => Ok(()),
+            State::Age(fitter) => {
+                column.count_cells(|cell, n| fitter.observe(age(cell, offset)?, n))
+            }
             State::Scaling(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
             State::Quantiles(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
         };
@@ -244,6 +279,8 @@ impl FeatureFitter {
             State::Shared { with, .. } => Encoding::Shared { with },
             State::Hashed { buckets } => Encoding::Hashed { buckets },
             State::Scaling(fitter) => Encoding::Scaling(fitter.finish()),
+            State::Part(part) => Encoding::Part(part),
+            State::Age(fitter) => Encoding::Age(fitter.finish()),
             State::Quantiles(fitter) => Encoding::Quantiles(fitter.finish()),
         };
         FittedFeature::from_parts(self.spec, encoding)

@@ -94,6 +94,17 @@ impl KeyRef<'_> {
     }
 }
 
+impl fmt::Display for KeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyRef::Integer(value) => value.fmt(f),
+            KeyRef::Unsigned(value) => value.fmt(f),
+            KeyRef::Text(text) => f.write_str(text),
+            KeyRef::Owned(text) => f.write_str(text),
+        }
+    }
+}
+
 /// The key of a cell, `None` if it is missing.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 
 use mtl_data::Dataset;
 use mtl_eval::{BinaryRows, auc};
-use mtl_feature::{FeatureKind, FeatureTable, LabelKind, MISSING, UNSEEN};
+use mtl_feature::{DatePart, FeatureKind, FeatureSpec, FeatureTable, LabelKind, MISSING, UNSEEN};
 use serde::Serialize;
 
 use crate::{Result, RunConfig};
@@ -34,7 +34,7 @@ pub struct Audit {
 pub struct FeatureAudit {
     /// Its name.
     pub name: String,
-    /// The column it reads.
+    /// The column it reads; of a cross, all of them with ` × ` between.
     pub column: String,
     /// Its kind.
     pub kind: FeatureKind,
@@ -96,8 +96,14 @@ pub struct Leak {
 pub fn audit(config: &RunConfig) -> Result<Audit> {
     let mut features = config.features.clone();
     // Whether a number was missing is not to be seen from what stands for it.
-    for feature in features.iter_mut().filter(|feature| feature.kind == FeatureKind::Numeric) {
-        feature.missing_indicator |= feature.buckets.is_none();
+    for feature in &mut features {
+        let ages = |feature: &FeatureSpec| {
+            feature.parts.as_ref().is_some_and(|parts| parts.contains(&DatePart::AgeDays))
+        };
+        feature.missing_indicator |= match feature.kind {
+            FeatureKind::Numeric => feature.buckets.is_none(),
+            _ => ages(feature),
+        };
     }
     let data = mtl_data::load(&config.data, features, config.labels()?)?;
     let labels = data.schema.labels();
@@ -135,7 +141,7 @@ fn features_of(data: &Dataset) -> Vec<FeatureAudit> {
         };
         FeatureAudit {
             name: name.to_owned(),
-            column: feature.column().to_owned(),
+            column: feature.columns().join(" × "),
             kind: feature.spec().kind,
             ids: ids.map(|rows| rows.saturating_sub(mtl_feature::FIRST_KNOWN as usize)),
             missing: missing.unwrap_or(0.0),

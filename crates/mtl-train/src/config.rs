@@ -76,6 +76,21 @@ impl TrainConfig {
         self.optimiser.unwrap_or(adam)
     }
 
+    /// How many times training holds a model's values beside the model itself: the best epoch's,
+    /// what the optimiser keeps of each value of a table (which outweighs all else), and the state
+    /// of all three that a run leaves; where that is saved, its bytes too.
+    pub fn copies(&self, saves_state: bool) -> usize {
+        let optimiser = self.optimiser();
+        let moments = match optimiser.tables.unwrap_or(optimiser.dense) {
+            Rule::Sgd { momentum: 0.0, .. } | Rule::RowAdagrad { .. } => 0,
+            Rule::Sgd { .. } | Rule::Adagrad { .. } => 1,
+            // Adam.
+            _ => 2,
+        };
+        let state = 2 + moments;
+        1 + moments + state * (1 + usize::from(saves_state))
+    }
+
     /// Checks the settings for what the model is measured by.
     ///
     /// # Errors
@@ -233,8 +248,10 @@ impl RunConfig {
     fn check_leaks(&self) -> Result<()> {
         let labels = self.labels()?;
         for feature in &self.features {
-            let column = feature.column_name();
-            if let Some(label) = labels.iter().find(|label| label.column_name() == column) {
+            let columns = feature.column_names();
+            let reads = |label: &&LabelSpec| columns.contains(&label.column_name());
+            if let Some(label) = labels.iter().find(reads) {
+                let column = label.column_name();
                 let message = format!(
                     "[feature `{}`] reads the column `{column}`, which holds the label `{}`, \
                      expected another column",

@@ -6,6 +6,7 @@ mod calibrate;
 mod chains;
 mod compare;
 mod configurations;
+mod derived;
 mod determinism;
 mod export;
 mod failures;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{COLUMNS, Home, csv, rows, with_model};
 
 /// A served model; killed if a test fails.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     address: String,
 }
@@ -22,7 +22,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    fn new(home: &Home, options: &[&str]) -> Self {
+    pub(crate) fn new(home: &Home, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
         command.current_dir(home.path("")).args(["serve", "m", "--port", "0"]).args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -32,7 +32,7 @@ impl Served {
         Self { child, address }
     }
 
-    fn post(&self, path: &str, body: &Value) -> (String, Value) {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (String, Value) {
         let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(

@@ -10,8 +10,9 @@ use crate::{Error, Result};
 
 /// The slots of a graph that a schema fills.
 ///
-/// A feature with a vocabulary or a hash is an input of ids (batch, int64) of its name; a numeric
-/// feature is an input of raw numbers (batch, float), NaN where the value is missing.
+/// A feature with a vocabulary or a hash, or a part of a date, is an input of ids (batch, int64) of its name; a numeric
+/// feature is an input of raw numbers (batch, float), NaN where the value is missing. Ages come in
+/// standardised.
 #[derive(Debug)]
 pub(crate) struct Slots<'a> {
     schema: &'a Schema,
@@ -26,7 +27,7 @@ impl<'a> Slots<'a> {
     /// The ids of a slot, batch.
     pub(crate) fn ids(&mut self, slot: &str, to: &mut Writer) -> Result<String> {
         self.once(slot, |feature| match feature.encoding() {
-            Encoding::Vocabulary(_) | Encoding::Hashed { .. } => {
+            Encoding::Vocabulary(_) | Encoding::Hashed { .. } | Encoding::Part(_) => {
                 Ok(to.id_input(feature.name(), None, "ids by the vocabulary beside this file"))
             }
             Encoding::Quantiles(quantiles) => {
@@ -45,10 +46,19 @@ impl<'a> Slots<'a> {
                 let x = to.float_input(feature.name(), NUMBER);
                 let y = match is_indicator {
                     true => {
-                        let marks = to.node(feature.name(), "IsNaN", &[&x]);
+                        let marks = is_nan(feature, &x, to);
                         to.node_with(feature.name(), "Cast", &[&marks], &[("to", FLOAT)])
                     }
                     false => scaled(feature.name(), scaling, &x, to),
+                };
+                Ok(to.column(feature.name(), &y))
+            }
+            Encoding::Age(scaling) => {
+                let x = to.float_input(feature.name(), AGE);
+                let (missing, is_missing) = (to.float(scaling.missing), is_nan(feature, &x, to));
+                let y = match is_indicator {
+                    true => to.node_with(feature.name(), "Cast", &[&is_missing], &[("to", FLOAT)]),
+                    false => to.node(feature.name(), "Where", &[&is_missing, &missing, &x]),
                 };
                 Ok(to.column(feature.name(), &y))
             }
@@ -79,12 +89,19 @@ impl<'a> Slots<'a> {
 
 const NUMBER: &str = "the raw number, NaN where it is missing";
 
+/// A day is a small difference between large numbers, which an `f32` would blur.
+const AGE: &str = "the standardised age by the file beside this one, NaN where it is missing";
+
 /// ONNX's numbers for types.
 const FLOAT: i64 = 1;
 const INT64: i64 = 7;
 
 fn unwritable(name: &str, reason: &str) -> Error {
     Error::Unwritable { what: "feature", name: name.to_owned(), reason: reason.to_owned() }
+}
+
+fn is_nan(feature: &FittedFeature, x: &str, to: &mut Writer) -> String {
+    to.node(feature.name(), "IsNaN", &[x])
 }
 
 /// 2 + the number of edges below x, or the id of a missing value.

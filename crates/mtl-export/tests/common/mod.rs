@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use mtl_feature::{
-    Chunk, FeatureSpec, FeatureTable, RawColumn, Rows, Schema, SchemaFitter, SchemaSpec, Targets,
-    Transform,
+    Chunk, DatePart, FeatureSpec, FeatureTable, RawColumn, Rows, Schema, SchemaFitter, SchemaSpec,
+    Targets, Transform, UtcOffset,
 };
 use mtl_model::{Model, ModelSpec, ModelTable};
 
-/// Features of every encoding.
-fn features() -> Vec<FeatureSpec> {
+/// Features of every encoding that reads one value of one column.
+pub(crate) fn plain() -> Vec<FeatureSpec> {
     vec![
         FeatureSpec::categorical("user"),
         FeatureSpec::categorical("city").min_count(2).dim(3),
@@ -23,14 +23,28 @@ fn features() -> Vec<FeatureSpec> {
     ]
 }
 
+/// A few of them, with a cross and a time in parts.
+pub(crate) fn derived() -> Vec<FeatureSpec> {
+    vec![
+        FeatureSpec::categorical("user"),
+        FeatureSpec::cross("city by device", ["device", "city"]),
+        FeatureSpec::datetime("time", [DatePart::Hour, DatePart::AgeDays])
+            .dim(2)
+            .utc_offset(UtcOffset::from_minutes(8 * 60).unwrap())
+            .with_missing_indicator(),
+    ]
+}
+
 /// Raw cells of `n` rows; empty texts are missing. From row 40 on there are values that the first
 /// 40 rows do not have.
 pub(crate) struct Raw(Vec<(&'static str, Vec<String>)>);
 
 impl Raw {
     pub(crate) fn new(n: usize) -> Self {
-        let names =
-            ["user", "city", "device", "age", "price", "year", "score", "debt", "click", "buy"];
+        let names = [
+            "user", "city", "device", "age", "price", "year", "score", "debt", "time", "click",
+            "buy",
+        ];
         Self(names.map(|name| (name, (0..n).map(|i| Self::cell(name, i)).collect())).to_vec())
     }
 
@@ -48,6 +62,7 @@ impl Raw {
             "year" => (2015 + i % 11).to_string(),
             "score" => format!("{:.3}", (i as f64 * 0.37).sin()),
             "debt" => format!("{:.1}", (i as f64 - 25.0) * 13.5),
+            "time" => format!("2026-11-{:02}T{:02}:30Z", 1 + i % 28, i * 5 % 24),
             "click" => (i % 3 % 2).to_string(),
             _ => (i % 6 / 5).to_string(),
         }
@@ -68,8 +83,8 @@ impl Raw {
     }
 }
 
-fn schema(spec: &ModelSpec, rows: &Raw) -> Schema {
-    let spec = SchemaSpec::new(features(), spec.labels().unwrap());
+fn schema(spec: &ModelSpec, features: Vec<FeatureSpec>, rows: &Raw) -> Schema {
+    let spec = SchemaSpec::new(features, spec.labels().unwrap());
     let mut fitter = SchemaFitter::new(spec).unwrap();
     fitter.observe(&rows.chunk()).unwrap();
     fitter.finish().unwrap()
@@ -78,6 +93,11 @@ fn schema(spec: &ModelSpec, rows: &Raw) -> Schema {
 /// A model whose parameters are anything but initial: biases, statistics and first-order weights
 /// are not 0 and 1.
 pub(crate) fn model(settings: &str, chain: Option<&str>) -> Model {
+    model_of(plain(), settings, chain)
+}
+
+/// The same over these features.
+pub(crate) fn model_of(features: Vec<FeatureSpec>, settings: &str, chain: Option<&str>) -> Model {
     let table: ModelTable = ModelTable::parse(toml(settings)).unwrap();
     let name = table.name().unwrap().to_owned();
     let tasks = match chain {
@@ -86,7 +106,7 @@ pub(crate) fn model(settings: &str, chain: Option<&str>) -> Model {
     };
     let chain = chain.map(toml);
     let spec = ModelSpec::new(table.for_model(&name).unwrap(), tasks, chain).unwrap();
-    let schema = schema(&spec, &Raw::new(40));
+    let schema = schema(&spec, features, &Raw::new(40));
     let mut model = Model::new(spec, schema, 3).unwrap();
     let paths: Vec<String> = model.params.layout().paths().map(str::to_owned).collect();
     for path in paths {
