@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::NamedMetrics;
 use crate::fingerprint::Fingerprint;
-use crate::seen::WeightingMeans;
+use crate::progress::Progress;
 use crate::weighting::Weighting;
 use crate::{Error, Monitor, Observer, Result, TrainConfig, TrainingState, evaluate};
 
@@ -113,7 +113,7 @@ pub struct Fitted {
 /// `validation` has no rows to choose by).
 ///
 /// `resume` goes on from an earlier run's state: the result is the same, bit for bit, as without
-/// the interruption. Everything is a function of the settings, the seed and the rows.
+/// the interruption, within an epoch ([`Observer::interrupts`]) or after one. Everything is a function of the settings, the seed and the rows.
 ///
 /// # Errors
 /// Training rows that are none, or carry no label of a task; a step whose loss or gradient is not
@@ -140,7 +140,10 @@ pub fn fit(
     while run.history.epochs.len() < config.epochs && !run.history.stopped_early {
         let number = run.history.epochs.len() + 1;
         observer.epoch_started(number, config.epochs, steps);
-        let mut record = run.epoch(model, number, observer)?;
+        let Some(mut record) = run.epoch(model, number, observer)? else {
+            observer.checkpoint(&|| run.state(&model.params));
+            break;
+        };
         if !validation.is_empty() {
             let found = evaluate(model, validation)?;
             record.monitored = run.monitor.value(&found);
@@ -174,6 +177,8 @@ struct Run<'t> {
     weighting: Option<Weighting>,
     monitor: Monitor,
     history: History,
+    /// The epoch that was interrupted.
+    partway: Option<Progress>,
     /// The best epoch's weights, if it is not the last one.
     best: Option<Params<f32>>,
 }
@@ -194,6 +199,7 @@ impl<'t> Run<'t> {
         let graph = Arc::clone(model.graph());
         let layout = graph.layout();
         let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
+        mtl_model::check_memory(layout, config.copies(false))?;
         let (mut optimiser, mut best) = (Optimiser::new(config.optimiser(), layout)?, None);
         if let Some(state) = resume {
             history = state.history().clone();
@@ -203,6 +209,7 @@ impl<'t> Run<'t> {
             optimiser = state.optimiser(config, layout)?;
             best = state.best(layout)?;
         }
+        let partway = resume.and_then(|state| state.partway().cloned());
         let rule = config.optimiser().dense;
         let mut weighting = Weighting::of_model(&config.loss, model, train, rule)?;
         let mut step = match &weighting {
@@ -224,63 +231,48 @@ impl<'t> Run<'t> {
             optimiser,
             monitor,
             history,
+            partway,
             best,
         })
     }
 
+    /// One epoch, or the rest of it; `None` if it was interrupted.
     fn epoch(
         &mut self,
         model: &mut Model,
         number: usize,
         observer: &mut dyn Observer,
-    ) -> Result<EpochRecord> {
+    ) -> Result<Option<EpochRecord>> {
         let started = Instant::now();
         let seed = self.config.seed;
         let shuffle = Shuffle::new(self.rows, seed, number as u64);
-        let mut sums = vec![(0.0, 0u32); self.weights.len()];
-        let (mut norm, mut steps) = (0.0, 0u32);
-        let mut seen = WeightingMeans::new(self.weights.len());
-        for rows in shuffle.batches(self.config.batch_size) {
+        let mut progress = self.partway.take().unwrap_or_else(|| Progress::new(self.weights.len()));
+        let before = progress.seconds;
+        for rows in shuffle.batches(self.config.batch_size).skip(progress.steps()) {
             self.feed.fill(rows, &mut self.batch);
             let (params, optimiser) = (&mut model.params, &mut self.optimiser);
             let (step, batch, weights) = (&mut self.step, &self.batch, &self.weights);
-            let report = match &mut self.weighting {
-                None => step.run(params, optimiser, batch, weights, seed)?,
+            match &mut self.weighting {
+                None => _ = step.run(params, optimiser, batch, weights, seed)?,
                 Some(weighting) => {
                     weighting.run(step, params, optimiser, batch, (weights, seed))?;
-                    seen.add(step);
-                    step.last_report()
-                }
-            };
-            let mut total = 0.0;
-            for (i, sum) in sums.iter_mut().enumerate() {
-                if report.total_weights[i] > 0.0 {
-                    *sum = (sum.0 + report.losses[i], sum.1 + 1);
-                    total += self.weights[i] * report.losses[i];
+                    progress.add_weighed(step);
                 }
             }
-            norm += report.gradient_norm;
-            steps += 1;
+            let total = progress.add(&step.last_report(), weights);
             observer.step_done(total);
+            if observer.interrupts() {
+                progress.seconds = before + started.elapsed().as_secs_f64();
+                self.partway = Some(progress);
+                return Ok(None);
+            }
         }
         if let Some(weighting) = &mut self.weighting {
             weighting.end_epoch();
         }
-        let mean = |&(sum, n): &(f64, u32)| (n > 0).then(|| sum / f64::from(n));
-        let names: Vec<String> =
-            model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
-        let (weights, loss_gradient_norms, cosines) = seen.finish(&names);
-        Ok(EpochRecord {
-            epoch: number,
-            losses: names.into_iter().zip(sums.iter().map(mean)).collect(),
-            monitored: None,
-            validation: Vec::new(),
-            gradient_norm: norm / f64::from(steps),
-            weights,
-            loss_gradient_norms,
-            cosines,
-            seconds: started.elapsed().as_secs_f64(),
-        })
+        progress.seconds = before + started.elapsed().as_secs_f64();
+        let names = model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
+        Ok(Some(progress.record(number, names)))
     }
 
     /// Notes an epoch and keeps its weights if they are the best; returns whether they are.
@@ -301,8 +293,9 @@ impl<'t> Run<'t> {
     fn state(&self, params: &Params<f32>) -> TrainingState {
         let best = self.best.as_ref();
         let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
-        let (history, rows) = (&self.history, &self.fingerprint);
-        TrainingState::of(history, self.config, rows, (params, best), &self.optimiser, weighting)
+        let past = (&self.history, self.partway.as_ref());
+        let (config, rows) = (self.config, &self.fingerprint);
+        TrainingState::of(past, config, rows, (params, best), &self.optimiser, weighting)
     }
 }
 

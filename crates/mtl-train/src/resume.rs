@@ -1,4 +1,4 @@
-//! The state of a training run between epochs.
+//! The state of a training run between epochs, and within one.
 
 use std::sync::Arc;
 
@@ -9,17 +9,20 @@ use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
+use crate::progress::Progress;
 use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
 /// Numbered anew whenever what it holds changes.
-const KIND: &str = "mtl training state 2";
+const KIND: &str = "mtl training state 3";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainingState {
     history: History,
+    /// An epoch that was interrupted.
+    partway: Option<Progress>,
     seed: u64,
     batch_size: usize,
     rows: Fingerprint,
@@ -32,7 +35,7 @@ pub struct TrainingState {
 
 impl TrainingState {
     pub(crate) fn of(
-        history: &History,
+        (history, partway): (&History, Option<&Progress>),
         config: &TrainConfig,
         rows: &Fingerprint,
         (params, best): (&Params<f32>, Option<&Params<f32>>),
@@ -41,6 +44,7 @@ impl TrainingState {
     ) -> Self {
         Self {
             history: history.clone(),
+            partway: partway.cloned(),
             seed: config.seed,
             batch_size: config.batch_size,
             rows: rows.clone(),
@@ -54,6 +58,15 @@ impl TrainingState {
     /// The epochs so far.
     pub const fn history(&self) -> &History {
         &self.history
+    }
+
+    /// The steps that were done of an epoch that was interrupted; `None` between epochs.
+    pub fn steps_partway(&self) -> Option<usize> {
+        self.partway.as_ref().map(Progress::steps)
+    }
+
+    pub(crate) fn partway(&self) -> Option<&Progress> {
+        self.partway.as_ref()
     }
 
     /// The state as bytes of a file.

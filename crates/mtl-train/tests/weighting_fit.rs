@@ -10,8 +10,8 @@ use mtl_loss::WeightingConfig;
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_nn::{Batch, Optimiser};
 use mtl_train::{
-    Fitted, History, LossConfig, SharedParameters, Silent, TrainConfig, TrainingState, Weighting,
-    fit,
+    Fitted, History, LossConfig, Observer, SharedParameters, Silent, TrainConfig, TrainingState,
+    Weighting, fit,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -129,6 +129,50 @@ fn every_method_resumes_as_if_it_had_never_stopped() -> Result<(), Failure> {
         let (resumed, rest) = train(&spec, &data, &data.train, &config(method, 3)?, Some(&state))?;
         assert_same(&model, &resumed, method)?;
         assert_eq!(told(&whole.history)?, told(&rest.history)?, "{method}");
+    }
+    Ok(())
+}
+
+/// Interrupts after so many steps.
+struct After(usize);
+
+impl Observer for After {
+    fn step_done(&mut self, _loss: f64) {
+        self.0 -= 1;
+    }
+
+    fn interrupts(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn every_method_goes_on_from_any_step_as_if_it_had_never_stopped() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    let tables = (&data.train, &data.validation);
+    let per_epoch = data.train.n_rows().div_ceil(400);
+    // With dropout, and the best epoch chosen.
+    let fit =
+        |model: &mut Model, method, state: Option<&TrainingState>, watch: &mut dyn Observer| {
+            fit(model, tables, &config(method, 2).unwrap(), state, watch)
+        };
+    let model = || Model::new(spec.clone(), data.schema.clone(), 3);
+    for method in WeightingConfig::NAMES {
+        let mut whole = model()?;
+        let expected = fit(&mut whole, method, None, &mut Silent)?;
+        // The first step, the middle of an epoch, its last step, and the next one's first.
+        let (mut state, mut done) = (None::<TrainingState>, 0);
+        for stop in [1, per_epoch / 2, per_epoch, per_epoch + 1] {
+            let left = fit(&mut model()?, method, state.as_ref(), &mut After(stop - done))?.state;
+            let (epochs, steps) = (left.history().epochs.len(), left.steps_partway());
+            assert_eq!(epochs * per_epoch + steps.unwrap(), stop, "{method}");
+            (state, done) = (Some(TrainingState::from_bytes(&left.to_bytes(), "state")?), stop);
+        }
+        let mut resumed = model()?;
+        let rest = fit(&mut resumed, method, state.as_ref(), &mut Silent)?;
+        assert_eq!(rest.state.steps_partway(), None);
+        assert_same(&whole, &resumed, method)?;
+        assert_eq!(told(&expected.history)?, told(&rest.history)?, "{method}");
     }
     Ok(())
 }

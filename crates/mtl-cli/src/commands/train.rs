@@ -16,6 +16,7 @@ use crate::args::TrainArgs;
 use crate::commands::CONFIG;
 use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::print_metrics;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::Bar;
 use crate::{commands, render};
 
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
+    mtl_model::check_memory(model.graph().layout(), config.train.copies(true))?;
     if let (Some(file), Some(weights)) = (&args.init, &weights) {
         let read = mtl_export::read_safetensors(&mut model.params, weights);
         read.with_context(|| file.display().to_string())?;
@@ -43,7 +45,9 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let partial = Partial::beside(&args.out);
     let state =
         if args.resume { partial.find(&args.out, &model, &config, &dataset.train)? } else { None };
-    let mut watch = Watch { bar: Bar::new(&name), partial: &partial, failed: None };
+    let interrupt = Interrupt::listen()?;
+    let mut watch =
+        Watch { bar: Bar::new(&name), partial: &partial, failed: None, interrupt: &interrupt };
     let tables = (&dataset.train, &dataset.validation);
     let fitted = fit(&mut model, tables, &config.train, state.as_ref(), &mut watch);
     if let Some(error) = watch.failed.take() {
@@ -51,6 +55,11 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     drop(watch);
     let fitted = fitted.map_err(|error| rescue(error, &model, args))?;
+    if let Some(steps) = fitted.state.steps_partway() {
+        let epoch = fitted.history.epochs.len() + 1;
+        return Err(interrupted((epoch, steps), &partial, args).into());
+    }
+    interrupt.ignore();
     let rows = if config.calibration.needs_rows() { &dataset.validation } else { &dataset.train };
     let calibration = calibrate(&mut model, rows, &config.calibration, Sampled::AsTrained)?;
     let (validation, test) = measure(&model, &dataset)?;
@@ -115,6 +124,15 @@ fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::E
     }
 }
 
+/// What to say of a run that was stopped after so many steps of an epoch.
+fn interrupted((epoch, steps): (usize, usize), partial: &Partial, args: &TrainArgs) -> Interrupted {
+    let (state, config, out) = (partial.0.display(), args.config.display(), args.out.display());
+    Interrupted(format!(
+        "interrupted after step {steps} of epoch {epoch}; wrote {state}, from where \
+         `mtl train {config} --out {out} --resume` goes on"
+    ))
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
 }
@@ -164,11 +182,12 @@ impl Partial {
     }
 }
 
-/// A progress bar that also writes the state after each epoch.
+/// A progress bar that also writes the state after each epoch, and stops when it is asked to.
 struct Watch<'a> {
     bar: Bar,
     partial: &'a Partial,
     failed: Option<mtl_nn::Error>,
+    interrupt: &'a Interrupt,
 }
 
 impl Observer for Watch<'_> {
@@ -192,6 +211,10 @@ impl Observer for Watch<'_> {
         if let Err(error) = write_atomic(&self.partial.0, &state().to_bytes()) {
             self.failed = Some(error);
         }
+    }
+
+    fn interrupts(&self) -> bool {
+        self.interrupt.is_asked()
     }
 
     fn wants_to_stop(&self) -> bool {
