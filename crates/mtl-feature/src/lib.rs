@@ -6,6 +6,7 @@ mod compact;
 mod count;
 mod encode;
 mod error;
+mod extend;
 mod feed;
 mod fit;
 mod input;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod calibrate;
+mod carry;
 mod compare;
 mod config;
 mod error;
@@ -16,6 +17,7 @@ mod results;
 mod resume;
 mod seen;
 mod summary;
+mod survey;
 mod sweep;
 mod trained;
 mod truth;
@@ -24,6 +26,7 @@ mod weighting;
 
 pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
+pub use carry::check_start;
 pub use compare::{Compared, Comparison, Contender, Finished, compare, compare_and};
 pub use config::{RunConfig, TrainConfig};
 pub use error::{Error, Result};
