@@ -188,6 +188,9 @@ pub(crate) struct TrainArgs {
     /// Starts from the weights of a .safetensors file with a tensor for each parameter, by its path
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub(crate) init: Option<PathBuf>,
+    /// Starts from a trained model and adds the ids that are new in the training rows
+    #[arg(long, value_name = "DIR", conflicts_with = "init")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::count::KeyMap;
 use crate::cross::joined;
 use crate::datetime::age;
+use crate::extend::check_same;
 use crate::key::key_of;
 use crate::numeric::ScalingFitter;
 use crate::quantile::QuantileFitter;
@@ -25,6 +26,8 @@ pub struct SchemaFitter {
     group: Option<String>,
     weight: Option<String>,
     n_rows: u64,
+    /// What was learnt before, and is kept.
+    base: Option<Schema>,
 }
 
 impl SchemaFitter {
@@ -51,7 +54,23 @@ impl SchemaFitter {
         check_distinct("features", names)?;
         check_distinct("labels", labels.iter().map(|label| label.name.clone()))?;
         let labels = labels.into_iter().map(LabelFitter::new).collect();
-        Ok(Self { features, labels, group: spec.group, weight: spec.weight, n_rows: 0 })
+        Ok(Self { features, labels, group: spec.group, weight: spec.weight, n_rows: 0, base: None })
+    }
+
+    /// Begins with what `base` knows, to add to it: values keep their ids, new ones get ids after
+    /// them. Means, quantiles and classes stay as they are, since a model's weights go by them.
+    ///
+    /// # Errors
+    /// As [`SchemaFitter::new`]; [`Error::Differs`] if features or labels are not those of `base`, but
+    /// for `min_count`, which goes by the new rows alone.
+    pub fn extending(spec: SchemaSpec, base: &Schema) -> Result<Self> {
+        let mut spec = parts_apart(spec)?;
+        check_same(base, &spec.features, &spec.labels)?;
+        for label in &mut spec.labels {
+            let known = base.labels().iter().find(|known| known.name == label.name);
+            label.classes = known.map(|known| known.classes.clone()).unwrap_or_default();
+        }
+        Ok(Self { base: Some(base.clone()), ..Self::of_parts(spec)? })
     }
 
     /// The columns that fitting reads, without doubles, in order of name.
@@ -87,7 +106,12 @@ impl SchemaFitter {
         }
         let mut features = self.features;
         share_counts(&mut features);
-        let features = features.into_par_iter().map(FeatureFitter::finish).collect();
+        let base = |name: &str| Some(self.base.as_ref()?.feature(name)?.encoding());
+        let finish = |feature: FeatureFitter| match base(&feature.spec.name) {
+            None => feature.finish(),
+            Some(base) => feature.extended(base),
+        };
+        let features = features.into_par_iter().map(finish).collect();
         let labels = self.labels.into_iter().map(LabelFitter::finish).collect::<Result<_>>()?;
         Ok(Schema::from_parts(features, labels, self.group, self.weight))
     }
@@ -282,6 +306,16 @@ impl FeatureFitter {
             State::Part(part) => Encoding::Part(part),
             State::Age(fitter) => Encoding::Age(fitter.finish()),
             State::Quantiles(fitter) => Encoding::Quantiles(fitter.finish()),
+        };
+        FittedFeature::from_parts(self.spec, encoding)
+    }
+
+    fn extended(self, base: &Encoding) -> FittedFeature {
+        let encoding = match (self.state, base) {
+            (State::Vocabulary { counts, min_count }, Encoding::Vocabulary(known)) => {
+                Encoding::Vocabulary(known.extended(counts, min_count))
+            }
+            (_, base) => base.clone(),
         };
         FittedFeature::from_parts(self.spec, encoding)
     }

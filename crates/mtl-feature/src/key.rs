@@ -36,6 +36,14 @@ impl Key {
         canonical_integer(text).unwrap_or_else(|| Self::Text(text.into()))
     }
 
+    pub(crate) fn as_ref(&self) -> KeyRef<'_> {
+        match self {
+            Key::Integer(value) => KeyRef::Integer(*value),
+            Key::Unsigned(value) => KeyRef::Unsigned(*value),
+            Key::Text(text) => KeyRef::Text(text),
+        }
+    }
+
     /// A stable 64-bit hash: xxh3 of the integer's eight bytes, least first, or of the text's bytes.
     pub fn hash64(&self) -> u64 {
         match self {

@@ -9,6 +9,7 @@ mod cross;
 mod datetime;
 mod encode;
 mod error;
+mod extend;
 mod feed;
 mod fit;
 mod input;

@@ -1,7 +1,7 @@
 //! A look at data before anything is trained: what the schema learnt, how often labels are 1, which
 //! label implies which, and which column tells a label alone.
 
-use mtl_data::Dataset;
+use mtl_data::{Dataset, Loader};
 use mtl_eval::{BinaryRows, auc};
 use mtl_feature::{DatePart, FeatureKind, FeatureSpec, FeatureTable, LabelKind, MISSING, UNSEEN};
 use serde::Serialize;
@@ -16,7 +16,7 @@ const LEAK: f64 = 0.95;
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Audit {
-    /// Training, validation and test rows.
+    /// Training, validation and test rows that were looked at.
     pub rows: [usize; 3],
     /// The features, in order of name.
     pub features: Vec<FeatureAudit>,
@@ -89,7 +89,8 @@ pub struct Leak {
     pub auc: f64,
 }
 
-/// Reads the files of a configuration, fits its schema and looks at both.
+/// Reads the files of a configuration, fits its schema and looks at both; of training rows that are
+/// streamed, at the first block.
 ///
 /// # Errors
 /// Anything that is wrong with the configuration or a file.
@@ -105,7 +106,8 @@ pub fn audit(config: &RunConfig) -> Result<Audit> {
             _ => ages(feature),
         };
     }
-    let data = mtl_data::load(&config.data, features, config.labels()?)?;
+    let loader = Loader::new(&config.data, features, config.labels()?);
+    let data = loader.look(config.train.shuffle_rows)?;
     let labels = data.schema.labels();
     let binary: Vec<&str> = labels
         .iter()

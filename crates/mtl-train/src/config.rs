@@ -18,6 +18,7 @@ use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result};
 /// |---|---|---|---|
 /// | `epochs` | 10 | passes over the training rows | ≥ 1 |
 /// | `batch_size` | 1024 | rows a step | ≥ 1 |
+/// | `shuffle_rows` | all; of a stream 1,048,576 | rows that are shuffled among themselves, block after block | ≥ 1 |
 /// | `learning_rate` | 0.001 | of the default optimiser (Adam); not beside `optimiser` | > 0 |
 /// | `optimiser` | Adam | see [`OptimiserConfig`] | |
 /// | `precision` | `"f32"` | inputs of the products of dense layers; everything else is `f32` | see [`Precision`] |
@@ -31,6 +32,9 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Rows a step.
     pub batch_size: usize,
+    /// Rows that are shuffled among themselves: a block. A batch is of one block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shuffle_rows: Option<usize>,
     /// Learning rate of the default optimiser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -57,6 +61,7 @@ impl Default for TrainConfig {
         Self {
             epochs: 10,
             batch_size: 1024,
+            shuffle_rows: None,
             learning_rate: None,
             optimiser: None,
             precision: Precision::F32,
@@ -103,6 +108,7 @@ impl TrainConfig {
         for (key, n) in [
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
+            ("shuffle_rows", self.shuffle_rows.unwrap_or(1)),
             ("patience", self.patience.unwrap_or(1)),
         ] {
             if n == 0 {

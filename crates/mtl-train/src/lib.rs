@@ -2,6 +2,7 @@
 
 mod audit;
 mod calibrate;
+mod carry;
 mod compare;
 mod config;
 mod error;
@@ -19,6 +20,7 @@ mod resume;
 mod seen;
 mod segments;
 mod summary;
+mod survey;
 mod sweep;
 mod trained;
 mod truth;
@@ -27,6 +29,7 @@ mod weighting;
 
 pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
+pub use carry::check_start;
 pub use compare::{Compared, Comparison, Contender, Finished, compare, compare_and};
 pub use config::{RunConfig, TrainConfig};
 pub use error::{Error, Result};
