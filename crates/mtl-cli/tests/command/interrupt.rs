@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use crate::support::{CONFIG, Home};
 
-/// Starts a training of many epochs and waits until it has written a state.
+/// Starts a training of many epochs and waits until it has written a state of its own.
 fn started(home: &Home, options: &[&str]) -> Child {
+    let written = || std::fs::metadata(home.path("m.training.bin")).ok()?.modified().ok();
+    let before = written();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
     command.current_dir(home.path("")).args(["train", "long.toml", "--out", "m"]).args(options);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
-    while !home.path("m.training.bin").exists() {
+    while written() == before {
         assert!(began.elapsed() < Duration::from_secs(120), "no epoch ends");
         sleep(Duration::from_millis(2));
     }
