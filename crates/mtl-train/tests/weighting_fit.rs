@@ -138,7 +138,7 @@ struct After(usize);
 
 impl Observer for After {
     fn step_done(&mut self, _loss: f64) {
-        self.0 -= 1;
+        self.0 = self.0.saturating_sub(1);
     }
 
     fn interrupts(&self) -> bool {
@@ -174,6 +174,32 @@ fn every_method_goes_on_from_any_step_as_if_it_had_never_stopped() -> Result<(),
         assert_same(&whole, &resumed, method)?;
         assert_eq!(told(&expected.history)?, told(&rest.history)?, "{method}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_interruption_within_and_between_blocks_changes_nothing() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    let nothing = data.train.select(&[]);
+    let tables = (&data.train, &nothing);
+    // Blocks of three steps, the last one of 100 rows; the last block is shorter.
+    let config = TrainConfig { shuffle_rows: Some(900), ..config("gradnorm", 2)? };
+    let model = || Model::new(spec.clone(), data.schema.clone(), 3);
+    let mut whole = model()?;
+    let expected = fit(&mut whole, tables, &config, None, &mut Silent)?;
+    let mut stop = 0;
+    loop {
+        stop += 1;
+        let left = fit(&mut model()?, tables, &config, None, &mut After(stop))?.state;
+        if left.steps_partway().is_none() {
+            break;
+        }
+        let mut resumed = model()?;
+        let rest = fit(&mut resumed, tables, &config, Some(&left), &mut Silent)?;
+        assert_same(&whole, &resumed, &stop.to_string())?;
+        assert_eq!(told(&expected.history)?, told(&rest.history)?, "{stop}");
+    }
+    assert!(stop > 7, "an epoch has steps in several blocks: {stop}");
     Ok(())
 }
 
