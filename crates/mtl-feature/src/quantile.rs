@@ -88,7 +88,7 @@ impl QuantileFitter {
 
     /// The largest value that is counted there; where the last of the `f32`s are, a finite one.
     fn largest_at(&self, place: u32) -> f32 {
-        let last = (u64::from(place) + 1 << self.ignored_bits) - 1;
+        let last = ((u64::from(place) + 1) << self.ignored_bits) - 1;
         value_at(last as u32).min(f32::MAX)
     }
 
