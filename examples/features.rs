@@ -3,7 +3,8 @@
 //! `cargo run --release -p mtl-examples --example features`
 
 use mtl_feature::{
-    Chunk, FeatureSpec, RawColumn, Rows, SchemaFitter, SchemaSpec, Targets, Transform, Values,
+    Chunk, DatePart, FeatureSpec, RawColumn, Rows, SchemaFitter, SchemaSpec, Targets, Transform,
+    Values,
 };
 
 fn main() -> Result<(), mtl_feature::Error> {
@@ -23,26 +24,32 @@ fn main() -> Result<(), mtl_feature::Error> {
     let table = schema.encode(&new, Targets::Ignored)?;
     println!("ids {:?} (0: not seen often enough)", table.ids_of("city"));
     println!("ages {:?}", table.values_of("age"));
-    sequences()
+    lists_times_and_pairs()
 }
 
-/// A history that shares the ids of the item it is compared with.
-fn sequences() -> Result<(), mtl_feature::Error> {
+/// A history that shares the ids of the item it is compared with, the parts of a time, and a cross.
+fn lists_times_and_pairs() -> Result<(), mtl_feature::Error> {
     let features = vec![
         FeatureSpec::categorical("item"),
         FeatureSpec::sequence("history").shares("item").max_length(3).din("item"),
+        FeatureSpec::datetime("time", [DatePart::Hour, DatePart::Weekday]),
+        FeatureSpec::cross("item_by_city", ["item", "city"]),
     ];
     let columns = vec![
         ("item".into(), RawColumn::text(["hat", "shoe", "hat"])),
+        ("city".into(), RawColumn::text(["Rome", "Oslo", "Oslo"])),
         ("history".into(), RawColumn::text(["", "hat|sock", "hat|sock|hat|shoe"])),
+        ("time".into(), RawColumn::text(["2026-11-24T08:00", "2026-11-24T21:30", "2026-11-28"])),
     ];
     let rows = Chunk::new(3, Rows::From(1), columns)?;
     let mut fitter = SchemaFitter::new(SchemaSpec::new(features, vec![]))?;
     fitter.observe(&rows)?;
     let table = fitter.finish()?.encode(&rows, Targets::Ignored)?;
-    println!("items {:?}", table.ids_of("item"));
     for (name, lists) in table.lists() {
-        println!("{name} {:?} (the last three)", lists.iter().collect::<Vec<_>>());
+        println!("{name}: {:?} (the last three)", lists.iter().collect::<Vec<_>>());
+    }
+    for (name, ids) in table.ids() {
+        println!("{name}: {ids:?}");
     }
     Ok(())
 }

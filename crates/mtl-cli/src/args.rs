@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Measures a trained model on a file
     Evaluate(EvaluateArgs),
+    /// Tells how much each feature of a trained model does for its metrics, by permutation
+    Importance(ImportanceArgs),
     /// Writes every named probability for each row of a file
     Predict(PredictArgs),
     /// Fits a calibration of a trained model's probabilities to a file's rows
@@ -186,6 +188,9 @@ pub(crate) struct TrainArgs {
     /// Starts from the weights of a .safetensors file with a tensor for each parameter, by its path
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub(crate) init: Option<PathBuf>,
+    /// Starts from a trained model and adds the ids that are new in the training rows
+    #[arg(long, value_name = "DIR", conflicts_with = "init")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -195,6 +200,33 @@ pub(crate) struct EvaluateArgs {
     /// The file to measure on (CSV, CSV.gz or Parquet), with features and labels
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
+    /// Measures the rows of each value of a column too; any column of the file
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) by: Option<String>,
+    /// Values of that column that are apart, the commonest; of more numbers there are bins
+    #[arg(long, requires = "by", default_value = "24", value_name = "N")]
+    pub(crate) most: NonZeroUsize,
+    /// Bins of numbers, of about as many rows each
+    #[arg(long, requires = "by", default_value = "5", value_name = "N")]
+    pub(crate) bins: NonZeroUsize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportanceArgs {
+    /// The model's folder
+    pub(crate) model: PathBuf,
+    /// The rows to measure on, with labels; best some that the model was not trained on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Permutations of each feature
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) repeats: usize,
+    /// Another seed draws other permutations
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Values change places within the rows of a group (a user) only
+    #[arg(long)]
+    pub(crate) within_groups: bool,
 }
 
 /// What a calibration fits.

@@ -5,6 +5,7 @@ mod render;
 
 mod args;
 mod commands;
+mod interrupt;
 mod progress;
 mod sources;
 
@@ -14,6 +15,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::args::{Args, Command};
+use crate::interrupt::{INTERRUPTED, Interrupted};
 
 /// A usage or input error.
 const USAGE: u8 = 2;
@@ -25,6 +27,10 @@ fn main() -> ExitCode {
     };
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("error: {}", one_line(&error));
             ExitCode::from(USAGE)
@@ -58,6 +64,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Compare(compare) => commands::compare::run(compare, args.json),
         Command::Train(train) => commands::train::run(train, args.json),
         Command::Evaluate(evaluate) => commands::evaluate::run(evaluate, args.json),
+        Command::Importance(importance) => commands::importance::run(importance, args.json),
         Command::Predict(predict) => commands::predict::run(predict, args.json),
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate, args.json),
         Command::TuneFusion(tune) => commands::tune_fusion::run(tune, args.json),

@@ -10,8 +10,8 @@ use arrow_array::{
 use arrow_schema::{DataType, TimeUnit};
 use mtl_feature::{RawColumn, TextColumn, Values};
 
-use crate::calendar::iso_date;
 use crate::missing::Missing;
+use mtl_feature::calendar::iso_date;
 
 /// The column of an array, or what is wrong with it ("has …").
 ///

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use mtl_feature::Key;
 use serde::{Deserialize, Serialize};
 
+use crate::pattern::{in_folder, is_pattern, matching};
 use crate::{Error, ReadOptions, Result};
 
 /// The `[data]` table of a configuration.
 ///
 /// | key | default | purpose |
 /// |---|---|---|
-/// | `train` | – | a file or a list of files, in order |
+/// | `train` | – | a file or a list of files, in order; a name may be a pattern: see [`Files`] |
 /// | `validation`, `test` | none | files likewise; not beside `split` |
 /// | `split` | none | how to part the `train` files: see [`Split`] |
 /// | `group` | none | the column by which GAUC groups rows |
@@ -19,6 +20,7 @@ use crate::{Error, ReadOptions, Result};
 /// | `missing` | `[""]` | values that stand for a missing one, beside nulls |
 /// | `delimiter` | `","`, or a tab in `.tsv` | what separates fields (CSV) |
 /// | `trim` | false | whether blanks around a field are no part of it (CSV) |
+/// | `stream` | false | whether training rows stay in their files and are read again in each pass |
 /// | `columns` | the header | names of the columns of files without a header (CSV) |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +55,9 @@ pub struct DataConfig {
     /// The columns' names in files without a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
+    /// Whether training rows stay in their files: see [`Loader::open`](crate::Loader::open).
+    #[serde(default)]
+    pub stream: bool,
 }
 
 fn empty_text() -> Vec<String> {
@@ -60,6 +65,9 @@ fn empty_text() -> Vec<String> {
 }
 
 /// One file or several.
+///
+/// In a name `*` stands for any characters but a slash, `?` for one, `[0-9]` for one of those, `**` for
+/// any folders; the files that fit are read in the order of their names. At least one must fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a file name or a list of file names")]
 pub enum Files {
@@ -76,6 +84,19 @@ impl Files {
             Files::One(path) => std::slice::from_ref(path),
             Files::Many(paths) => paths,
         }
+    }
+
+    /// The files, patterns replaced by what fits them.
+    fn expanded(&self) -> Result<Self> {
+        let mut paths = Vec::new();
+        for path in self.paths() {
+            if is_pattern(path) {
+                paths.extend(matching(path)?);
+            } else {
+                paths.push(path.clone());
+            }
+        }
+        Ok(Files::Many(paths))
     }
 
     fn paths_mut(&mut self) -> &mut [PathBuf] {
@@ -154,6 +175,7 @@ impl DataConfig {
             delimiter: None,
             trim: false,
             columns: None,
+            stream: false,
         }
     }
 
@@ -168,7 +190,7 @@ impl DataConfig {
         let validation = self.validation.as_mut().into_iter();
         let test = self.test.as_mut().into_iter();
         for files in std::iter::once(&mut self.train).chain(validation).chain(test) {
-            files.paths_mut().iter_mut().for_each(|path| *path = folder.join(&path));
+            files.paths_mut().iter_mut().for_each(|path| *path = in_folder(folder, path));
         }
         self
     }
@@ -195,6 +217,32 @@ impl DataConfig {
             missing: self.missing.clone(),
             ..ReadOptions::default()
         })
+    }
+
+    /// The configuration with files in place of patterns.
+    pub(crate) fn expanded(&self) -> Result<Self> {
+        let expand = |files: &Option<Files>| files.as_ref().map(Files::expanded).transpose();
+        let config = Self {
+            train: self.train.expanded()?,
+            validation: expand(&self.validation)?,
+            test: expand(&self.test)?,
+            ..self.clone()
+        };
+        let all = |config: &Self| {
+            let rest = config.validation.iter().chain(&config.test);
+            rest.chain([&config.train]).flat_map(|f| f.paths().to_vec()).collect::<Vec<_>>()
+        };
+        if all(self).iter().any(|path| is_pattern(path)) {
+            // A list may name a file twice to count it twice; a pattern does so by mistake.
+            let mut paths = all(&config);
+            paths.sort_unstable();
+            if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+                let problem = "is read twice, once by a pattern, expected once in `train`, \
+                               `validation` and `test`";
+                return Err(Error::format(&pair[0], problem));
+            }
+        }
+        Ok(config)
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod arrow;
-mod calendar;
 pub mod census;
 mod chunk_writer;
 mod config;
@@ -15,15 +14,20 @@ pub mod kuairand;
 mod load;
 mod missing;
 mod parquet;
+mod pattern;
 mod reader;
+mod rows;
 mod shuffle;
 mod split;
+mod stream;
 mod write;
 
 pub use config::{Bound, DataConfig, Files, Split};
 pub use error::{Error, Result};
-pub use load::{Dataset, Truth, load, read_table};
+pub use load::{Dataset, Loader, Truth, load, read_table};
 pub use missing::Missing;
 pub use reader::{Chunks, ReadOptions, Reader};
+pub use rows::{Blocks, TrainingRows};
 pub use shuffle::Shuffle;
+pub use stream::{STREAM_BLOCK_ROWS, Stream};
 pub use write::write_columns;

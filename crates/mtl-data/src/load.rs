@@ -2,8 +2,9 @@
 //!
 //! A file is read once, on a thread of its own, while the chunks before it are made compact and
 //! fitted to. What is held between fitting and encoding is the compact form: about 4 bytes a value.
+//! Training rows that are streamed are not held: they are read again in each pass.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
@@ -13,16 +14,16 @@ use mtl_feature::{
 };
 
 use crate::split::{Part, parts};
-use crate::{DataConfig, Error, Files, ReadOptions, Reader, Result, Split};
+use crate::{DataConfig, Error, Files, ReadOptions, Reader, Result, Split, Stream, TrainingRows};
 
 /// Data to train on, encoded by a schema that was fitted to its training rows alone.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Dataset {
+pub struct Dataset<R = FeatureTable> {
     /// The schema.
     pub schema: Schema,
-    /// Rows to train on.
-    pub train: FeatureTable,
+    /// Rows to train on: a table, or other [`TrainingRows`].
+    pub train: R,
     /// Rows to choose by; none if the configuration names none.
     pub validation: FeatureTable,
     /// Rows to report on; none if the configuration names none.
@@ -47,18 +48,31 @@ pub struct Truth {
     pub test: FeatureTable,
 }
 
-impl Dataset {
+impl<R> Dataset<R> {
     pub(crate) fn new(
         schema: Schema,
-        train: FeatureTable,
+        train: R,
         validation: FeatureTable,
         test: FeatureTable,
     ) -> Self {
         Self { schema, train, validation, test, truth: None }
     }
+
+    /// The same data with other training rows, or the same ones in another form.
+    pub fn map_train<Q>(self, f: impl FnOnce(R) -> Q) -> Dataset<Q> {
+        let Self { schema, train, validation, test, truth } = self;
+        Dataset { schema, train: f(train), validation, test, truth }
+    }
 }
 
-/// Reads, splits, fits and encodes what a configuration describes.
+impl<R: TrainingRows + 'static> Dataset<R> {
+    /// The same data with its training rows behind the trait.
+    pub fn boxed(self) -> Dataset<Box<dyn TrainingRows>> {
+        self.map_train(|train| Box::new(train) as Box<dyn TrainingRows>)
+    }
+}
+
+/// Reads, splits, fits and encodes what a configuration describes; `stream` in it changes nothing.
 ///
 /// # Errors
 /// Anything that is wrong with the configuration or a file; see [`Error`]. Training files without a
@@ -68,32 +82,152 @@ pub fn load(
     features: Vec<FeatureSpec>,
     labels: Vec<LabelSpec>,
 ) -> Result<Dataset> {
-    config.check()?;
-    let options = config.read_options()?;
-    let mut spec = SchemaSpec::new(features, labels);
-    (spec.group, spec.weight) = (config.group.clone(), config.weight.clone());
+    Loader::new(config, features, labels).load()
+}
 
-    let mut held = Held::new(SchemaFitter::new(spec.clone())?);
-    for path in config.train.paths() {
-        let columns = Columns::of(&spec, config.split.as_ref());
-        for_each_chunk(path, &options, &columns, |chunk| {
-            held.take(config.split.as_ref(), path, chunk)
-        })?;
+/// Reads what a configuration describes, in one of several forms.
+#[derive(Clone, Debug)]
+pub struct Loader<'a> {
+    config: &'a DataConfig,
+    spec: SchemaSpec,
+    base: Option<&'a Schema>,
+}
+
+impl<'a> Loader<'a> {
+    /// Fits a schema of its own.
+    pub fn new(config: &'a DataConfig, features: Vec<FeatureSpec>, labels: Vec<LabelSpec>) -> Self {
+        let mut spec = SchemaSpec::new(features, labels);
+        (spec.group, spec.weight) = (config.group.clone(), config.weight.clone());
+        Self { config, spec, base: None }
     }
-    let first = config.train.paths().first().map_or(Path::new(""), PathBuf::as_path);
-    let mut dataset = held.encode(first)?;
-    for (files, table) in
-        [(&config.validation, &mut dataset.validation), (&config.test, &mut dataset.test)]
-    {
-        for path in files.iter().flat_map(Files::paths) {
-            let columns = Columns::of(&spec, None);
-            let encoder = dataset.schema.encoder(&columns.names(), Targets::Required)?;
-            for_each_chunk(path, &options, &columns, |chunk| {
-                encoder.encode(&chunk, table).map_err(|error| Error::in_file(path, error))
-            })?;
+
+    /// Adds what is new in the training rows to a schema: see [`SchemaFitter::extending`].
+    pub fn extending(self, schema: &'a Schema) -> Self {
+        Self { base: Some(schema), ..self }
+    }
+
+    /// Training rows in memory.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(self) -> Result<Dataset> {
+        Ok(self.read(Train::Held)?.dataset)
+    }
+
+    /// Training rows that stay in their files. Those that validate and test are held in memory.
+    ///
+    /// # Errors
+    /// As [`load`]; a value of a label or a weight that is wrong is found in the first pass over the
+    /// rows.
+    pub fn stream(self) -> Result<Dataset<Stream>> {
+        let Read { dataset, config, columns, n_train } = self.read(Train::LeftInFiles)?;
+        let train = Stream::new(config, columns, dataset.schema.clone(), n_train)?;
+        Ok(dataset.map_train(|_| train))
+    }
+
+    /// As the configuration says: a stream, or rows in memory.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn open(self) -> Result<Dataset<Box<dyn TrainingRows>>> {
+        match self.config.stream {
+            true => self.stream().map(Dataset::boxed),
+            false => self.load().map(Dataset::boxed),
         }
     }
-    Ok(dataset)
+
+    /// Training rows in memory: all of them, or the first block of a stream.
+    ///
+    /// # Errors
+    /// As [`load`], and what is wrong with a row of that block.
+    pub fn look(self, block_rows: Option<usize>) -> Result<Dataset> {
+        if !self.config.stream {
+            return self.load();
+        }
+        let dataset = self.stream()?;
+        let first = dataset.train.blocks(block_rows).next().transpose()?;
+        let first = first.map(Cow::into_owned).unwrap_or_default();
+        Ok(dataset.map_train(|_| first))
+    }
+
+    fn read(self, train: Train) -> Result<Read> {
+        self.config.check()?;
+        let config = self.config.expanded()?;
+        let options = config.read_options()?;
+        let fitter = match self.base {
+            None => SchemaFitter::new(self.spec.clone())?,
+            Some(base) => SchemaFitter::extending(self.spec.clone(), base)?,
+        };
+        let (columns, plain) =
+            (Columns::of(&self.spec, config.split.as_ref()), Columns::of(&self.spec, None));
+        let others = config.validation.iter().chain(&config.test);
+        check_columns(&config.train, &options, &columns)?;
+        others.into_iter().try_for_each(|files| check_columns(files, &options, &plain))?;
+
+        let mut held = Held { kept: train, ..Held::new(fitter) };
+        for path in config.train.paths() {
+            for_each_chunk(path, &options, &columns, |chunk| {
+                held.take(config.split.as_ref(), path, chunk)
+            })?;
+        }
+        let (first, n_train) = (config.train.paths().first(), held.n_train);
+        let mut dataset = held.encode(first.map_or(Path::new(""), PathBuf::as_path))?;
+        for (files, table) in
+            [(&config.validation, &mut dataset.validation), (&config.test, &mut dataset.test)]
+        {
+            for path in files.iter().flat_map(Files::paths) {
+                let encoder = dataset.schema.encoder(&plain.names(), Targets::Required)?;
+                for_each_chunk(path, &options, &plain, |chunk| {
+                    encoder.encode(&chunk, table).map_err(|error| Error::in_file(path, error))
+                })?;
+            }
+        }
+        Ok(Read { dataset, config, columns, n_train })
+    }
+}
+
+/// What becomes of the training rows once the schema is fitted to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Train {
+    /// They are encoded.
+    Held,
+    /// They stay in their files.
+    LeftInFiles,
+}
+
+/// A data set, and what reading its training rows again takes.
+struct Read {
+    dataset: Dataset,
+    /// Without patterns.
+    config: DataConfig,
+    columns: Columns,
+    n_train: u64,
+}
+
+/// Whether every file has the columns: hours before the last of many is read.
+fn check_columns(files: &Files, options: &ReadOptions, columns: &Columns) -> Result<()> {
+    for path in files.paths() {
+        let reader = Reader::open(path, options)?;
+        columns.check(reader.names()).map_err(|error| Error::in_file(path, error))?;
+    }
+    Ok(())
+}
+
+/// The training rows of a chunk of a file that begins at row `first` of all rows, if any.
+pub(crate) fn training_rows(
+    split: Option<&Split>,
+    path: &Path,
+    chunk: Chunk,
+    first: u64,
+) -> Result<Option<Chunk>> {
+    let parts = parts(split, &chunk, first)
+        .map_err(|(row, expected)| split_error(split, path, &chunk, row, expected))?;
+    let keep: Vec<bool> = parts.iter().map(|part| *part == Part::Train).collect();
+    Ok(match (keep.contains(&true), keep.contains(&false)) {
+        (true, false) => Some(chunk),
+        (true, true) => Some(chunk.filter(&keep)),
+        (false, _) => None,
+    })
 }
 
 /// Reads a file and encodes it by a schema that was fitted before.
@@ -119,6 +253,7 @@ pub fn read_table(
 }
 
 /// The columns to read and who needs each.
+#[derive(Clone, Debug)]
 pub(crate) struct Columns(Vec<(String, String)>);
 
 impl Columns {
@@ -135,7 +270,7 @@ impl Columns {
         Self(needs.map(|(column, needed_by)| (column.to_owned(), needed_by)).collect())
     }
 
-    fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.0.iter().map(|(column, _)| column.as_str()).collect()
     }
 
@@ -189,6 +324,8 @@ pub(crate) struct Held {
     fitter: SchemaFitter,
     truth: Vec<LabelSpec>,
     n_rows: u64,
+    n_train: u64,
+    kept: Train,
     train: Vec<(PathBuf, Chunk)>,
     validation: Vec<(PathBuf, Chunk)>,
     test: Vec<(PathBuf, Chunk)>,
@@ -197,7 +334,8 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn new(fitter: SchemaFitter) -> Self {
         let (train, validation, test) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fitter, truth: Vec::new(), n_rows: 0, train, validation, test }
+        let (truth, kept) = (Vec::new(), Train::Held);
+        Self { fitter, truth, n_rows: 0, n_train: 0, kept, train, validation, test }
     }
 
     /// Columns that become a [`Truth`] beside the tables.
@@ -217,7 +355,10 @@ impl Held {
         });
         if let Some(train) = train {
             self.fitter.observe(&train).map_err(|error| Error::in_file(path, error))?;
-            self.train.push((path.to_owned(), train));
+            self.n_train += train.n_rows() as u64;
+            if self.kept == Train::Held {
+                self.train.push((path.to_owned(), train));
+            }
         }
         Ok(())
     }

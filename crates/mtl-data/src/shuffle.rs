@@ -26,10 +26,20 @@ impl Shuffle {
     /// # Panics
     /// If there are more than 2³² rows.
     pub fn new(rows: usize, seed: u64, epoch: u64) -> Self {
-        assert!(rows <= 1 << 32, "an epoch in memory has at most 2^32 rows");
+        Self::of_block(rows, seed, epoch, 0)
+    }
+
+    /// The order of the rows of one block of an epoch, by the block's number; that of block 0 is the
+    /// one of [`Shuffle::new`].
+    ///
+    /// # Panics
+    /// If there are more than 2³² rows.
+    pub fn of_block(rows: usize, seed: u64, epoch: u64, block: u64) -> Self {
+        assert!(rows <= 1 << 32, "a block in memory has at most 2^32 rows");
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&epoch.to_le_bytes());
+        key[16..24].copy_from_slice(&block.to_le_bytes());
         let mut random = ChaCha8Rng::from_seed(key);
         let mut order: Vec<u32> = (0..rows as u64).map(|row| row as u32).collect();
         for i in (1..rows).rev() {
@@ -87,5 +97,6 @@ mod tests {
     #[test]
     fn the_order_of_a_seed_stays() {
         assert_eq!(Shuffle::new(8, 1, 2).order, [4, 5, 3, 0, 6, 7, 1, 2]);
+        assert_ne!(Shuffle::of_block(8, 1, 2, 1), Shuffle::new(8, 1, 2));
     }
 }

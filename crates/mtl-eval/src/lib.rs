@@ -21,6 +21,7 @@ mod macro_mean;
 mod regression;
 mod report;
 mod seeds;
+mod segments;
 mod top_k;
 
 pub use auc::auc;
@@ -40,6 +41,7 @@ pub use regression::{RegressionReport, RegressionRows, mae, rmse};
 pub use report::{BinaryReport, ReportSettings};
 pub use rows::BinaryRows;
 pub use seeds::{PairedT, Summary, paired_t};
+pub use segments::{Segment, segments_by_name, segments_by_quantile};
 pub use top_k::{TopK, top_k};
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use rten::{Model as Runtime, NodeId, Value};
 use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
-use common::{Raw, encode, model, model_of, model_of_sequences};
+use common::{Raw, encode, model, model_of, model_of_derived, model_of_sequences};
 
 const SMALL: &str = "embedding = { dim = 4 }\nexpert_units = [6, 5]\ngate_units = [4]\n\
                      tower_units = [4]\nbottom_units = [7, 5]\nexperts = 3\ntask_experts = 2\n";
@@ -47,9 +47,16 @@ fn run(model: &Model, onnx: &Onnx, rows: &Raw) -> Vec<Vec<f32>> {
         let feature = model.schema().feature(name).unwrap();
         let value = match model.schema().ids_of(feature).encoding() {
             _ if feature.is_sequence() => lists(&table, name),
-            Encoding::Vocabulary(_) | Encoding::Hashed { .. } => {
+            Encoding::Vocabulary(_) | Encoding::Hashed { .. } | Encoding::Part(_) => {
                 let ids: Vec<i32> = table.ids_of(name).unwrap().iter().map(|&i| i as i32).collect();
                 Tensor::from_data(&[ids.len()], ids).into()
+            }
+            Encoding::Age(_) => {
+                let missing = rows.column(feature.column()).iter().map(String::is_empty);
+                let ages = table.values_of(name).unwrap().iter().zip(missing);
+                let ages: Vec<f32> =
+                    ages.map(|(&age, missing)| if missing { f32::NAN } else { age }).collect();
+                Tensor::from_data(&[ages.len()], ages).into()
             }
             _ => {
                 let raw = rows.column(feature.column()).iter();
@@ -197,6 +204,23 @@ fn tasks_of_every_kind_are_outputs() {
         assert_eq!(model.predict(&encode(&model, &Raw::new(1))).unwrap().names(), names);
         check(name, &model);
     }
+}
+
+#[test]
+fn crosses_and_parts_of_dates_are_inputs() {
+    for name in mtl_arch::NAMES {
+        check(&format!("{name} derived"), &model_of_derived(&settings(name, "")));
+    }
+    let onnx = to_onnx(&model_of_derived(&settings("mmoe", ""))).unwrap();
+    let inputs = &onnx.vocabulary["inputs"];
+    let cross = &inputs["city by device"];
+    assert_eq!((&cross["kind"], &cross["joined_by"]), (&"vocabulary".into(), &"\u{1f}".into()));
+    assert_eq!(cross["column"], serde_json::json!(["city", "device"]));
+    let hour = serde_json::json!({
+        "column": "time", "kind": "date_part", "part": "hour", "utc_offset": "+08:00",
+    });
+    assert_eq!(inputs["time.hour"], hour);
+    assert!(inputs["time.age_days"]["scale"].as_f64().unwrap() > 1.0);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use mtl_nn::Lists;
 use rayon::prelude::*;
 
+use crate::cross::joined;
+use crate::datetime::age;
 use crate::key::key_of;
 use crate::number::{number_of, to_f32};
 use crate::schema::hashed_id;
@@ -49,9 +51,9 @@ impl<'a> Encoder<'a> {
             Targets::Required => Err(missing(column, needed_by, available)),
         };
         for feature in schema.features() {
-            if !has(feature.column()) {
+            if let Some(column) = feature.columns().into_iter().find(|column| !has(column)) {
                 let needed_by = format!("feature `{}`", feature.name());
-                return Err(missing(feature.column(), needed_by, available));
+                return Err(missing(column, needed_by, available));
             }
         }
         let mut labels = Vec::new();
@@ -71,7 +73,7 @@ impl<'a> Encoder<'a> {
 
     /// The columns that it reads, without doubles, in order of name.
     pub fn columns(&self) -> Vec<&'a str> {
-        let features = self.schema.features().iter().map(FittedFeature::column);
+        let features = self.schema.features().iter().flat_map(FittedFeature::columns);
         let labels = self.labels.iter().map(|label| label.column_name());
         let mut columns: Vec<&str> =
             features.chain(labels).chain(self.group).chain(self.weight).collect();
@@ -86,7 +88,7 @@ impl<'a> Encoder<'a> {
         for feature in self.schema.features() {
             let name = feature.name().to_owned();
             match feature.encoding() {
-                Encoding::Scaling(_) => table.values.push((name, Vec::new())),
+                encoding if encoding.is_number() => table.values.push((name, Vec::new())),
                 _ if feature.is_sequence() => table.lists.push((name, Lists::new())),
                 _ => table.ids.push((name, Vec::new())),
             }
@@ -152,6 +154,14 @@ enum Encoded {
 
 impl Job<'_> {
     fn run(&self, chunk: &Chunk) -> Result<Encoded> {
+        if let Job::Feature(feature, encoding) = self
+            && let Some(of) = &feature.spec().of
+        {
+            let column = joined(chunk, of, feature.name())?;
+            return encode_feature(feature, encoding, &column).map_err(|(i, expected)| {
+                Error::value(chunk.rows().number(i), feature.column(), column.cell(i), expected)
+            });
+        }
         let name = match self {
             Job::Feature(feature, _) => feature.column(),
             Job::Label(label) => label.column_name(),
@@ -241,6 +251,16 @@ fn encode_feature(
             let values = column.map_cells(|cell| scaling.apply(cell))?;
             let indicator = feature.spec().missing_indicator.then(|| missing_marks(column));
             Ok(Encoded::Values(values, indicator))
+        }
+        Encoding::Part(part) => {
+            let offset = feature.spec().utc_offset;
+            column.map_cells(|cell| part.id(cell, offset)).map(Encoded::Ids)
+        }
+        Encoding::Age(scaling) => {
+            let offset = feature.spec().utc_offset;
+            let ages = column.map_cells(|cell| scaling.apply(age(cell, offset)?))?;
+            let indicator = feature.spec().missing_indicator.then(|| missing_marks(column));
+            Ok(Encoded::Values(ages, indicator))
         }
         Encoding::Shared { .. } => unreachable!("the encoding is the owner's"),
     }

@@ -51,6 +51,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A schema was to grow, and features or labels are not those that it was fitted for.
+    #[error("{owner}: {difference}")]
+    Differs {
+        /// The feature or label, such as "feature `age`".
+        owner: String,
+        /// What of it was, and is now.
+        difference: String,
+    },
     /// A schema was to be fitted to nothing.
     #[error("there are no training rows; fitting a schema needs at least one")]
     NoRows,

@@ -3,13 +3,16 @@
 use rayon::prelude::*;
 
 use crate::count::KeyMap;
+use crate::cross::joined;
+use crate::datetime::age;
+use crate::extend::check_same;
 use crate::key::key_of;
 use crate::numeric::ScalingFitter;
 use crate::quantile::QuantileFitter;
 use crate::spec::Plan;
 use crate::{
-    Chunk, Encoding, Error, FeatureKind, FeatureSpec, FittedFeature, LabelSpec, RawColumn, Result,
-    Schema, SchemaSpec, Vocabulary,
+    Chunk, DatePart, Encoding, Error, FeatureKind, FeatureSpec, FittedFeature, LabelSpec,
+    RawColumn, Result, Schema, SchemaSpec, Vocabulary,
 };
 
 /// Learns a [`Schema`] from training rows that come in chunks.
@@ -23,6 +26,8 @@ pub struct SchemaFitter {
     group: Option<String>,
     weight: Option<String>,
     n_rows: u64,
+    /// What was learnt before, and is kept.
+    base: Option<Schema>,
 }
 
 impl SchemaFitter {
@@ -32,6 +37,11 @@ impl SchemaFitter {
     /// [`Error::Setting`] for settings that do not go together, [`Error::Twice`] for two features
     /// or two labels of one name.
     pub fn new(spec: SchemaSpec) -> Result<Self> {
+        Self::of_parts(parts_apart(spec)?)
+    }
+
+    /// Begins with settings of which each feature is one of the schema.
+    fn of_parts(spec: SchemaSpec) -> Result<Self> {
         let mut features: Vec<FeatureFitter> =
             spec.features.into_iter().map(FeatureFitter::new).collect::<Result<_>>()?;
         features.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
@@ -44,12 +54,29 @@ impl SchemaFitter {
         check_distinct("features", names)?;
         check_distinct("labels", labels.iter().map(|label| label.name.clone()))?;
         let labels = labels.into_iter().map(LabelFitter::new).collect();
-        Ok(Self { features, labels, group: spec.group, weight: spec.weight, n_rows: 0 })
+        Ok(Self { features, labels, group: spec.group, weight: spec.weight, n_rows: 0, base: None })
+    }
+
+    /// Begins with what `base` knows, to add to it: values keep their ids, new ones get ids after
+    /// them. Means, quantiles and classes stay as they are, since a model's weights go by them.
+    ///
+    /// # Errors
+    /// As [`SchemaFitter::new`]; [`Error::Differs`] if features or labels are not those of `base`, but
+    /// for `min_count`, which goes by the new rows alone.
+    pub fn extending(spec: SchemaSpec, base: &Schema) -> Result<Self> {
+        let mut spec = parts_apart(spec)?;
+        check_same(base, &spec.features, &spec.labels)?;
+        for label in &mut spec.labels {
+            let known = base.labels().iter().find(|known| known.name == label.name);
+            label.classes = known.map(|known| known.classes.clone()).unwrap_or_default();
+        }
+        Ok(Self { base: Some(base.clone()), ..Self::of_parts(spec)? })
     }
 
     /// The columns that fitting reads, without doubles, in order of name.
     pub fn columns(&self) -> Vec<&str> {
-        let mut columns: Vec<_> = self.features.iter().map(|f| f.spec.column_name()).collect();
+        let mut columns: Vec<_> =
+            self.features.iter().flat_map(|f| f.spec.column_names()).collect();
         let labels = self.labels.iter().filter(|label| label.counts.is_some());
         columns.extend(labels.map(|label| label.spec.column_name()));
         columns.sort_unstable();
@@ -79,7 +106,12 @@ impl SchemaFitter {
         }
         let mut features = self.features;
         share_counts(&mut features);
-        let features = features.into_par_iter().map(FeatureFitter::finish).collect();
+        let base = |name: &str| Some(self.base.as_ref()?.feature(name)?.encoding());
+        let finish = |feature: FeatureFitter| match base(&feature.spec.name) {
+            None => feature.finish(),
+            Some(base) => feature.extended(base),
+        };
+        let features = features.into_par_iter().map(finish).collect();
         let labels = self.labels.into_iter().map(LabelFitter::finish).collect::<Result<_>>()?;
         Ok(Schema::from_parts(features, labels, self.group, self.weight))
     }
@@ -111,6 +143,19 @@ impl LabelFitter {
             None => Ok(self.spec),
         }
     }
+}
+
+/// A feature for each part of a date or a time, the others as they are.
+fn parts_apart(spec: SchemaSpec) -> Result<SchemaSpec> {
+    let mut apart = Vec::with_capacity(spec.features.len());
+    for feature in spec.features {
+        feature.check()?;
+        match feature.kind {
+            FeatureKind::Datetime => apart.extend(feature.parts_apart()),
+            _ => apart.push(feature),
+        }
+    }
+    Ok(SchemaSpec { features: apart, ..spec })
 }
 
 fn names(features: &[FeatureFitter]) -> Vec<&str> {
@@ -171,6 +216,8 @@ enum State {
         buckets: u32,
     },
     Scaling(ScalingFitter),
+    Part(DatePart),
+    Age(ScalingFitter),
     Quantiles(QuantileFitter),
 }
 
@@ -188,6 +235,8 @@ impl FeatureFitter {
             Plan::Scaling { log1p, standardise } => {
                 State::Scaling(ScalingFitter::new(log1p, standardise))
             }
+            Plan::Part(DatePart::AgeDays) => State::Age(ScalingFitter::new(false, true)),
+            Plan::Part(part) => State::Part(part),
             Plan::Quantiles { n_buckets } => State::Quantiles(QuantileFitter::new(n_buckets)),
         };
         Ok(Self { spec, state })
@@ -215,8 +264,15 @@ impl FeatureFitter {
     }
 
     fn observe(&mut self, chunk: &Chunk) -> Result<()> {
-        let name = self.spec.column_name();
-        let column = chunk.need(name, || format!("feature `{}`", self.spec.name))?;
+        let (name, offset) = (self.spec.column_names()[0], self.spec.utc_offset);
+        let crossed;
+        let column = match &self.spec.of {
+            Some(of) => {
+                crossed = joined(chunk, of, &self.spec.name)?;
+                &crossed
+            }
+            None => chunk.need(name, || format!("feature `{}`", self.spec.name))?,
+        };
         let counted = match &mut self.state {
             State::Vocabulary { counts, .. } | State::Shared { counts, .. } => match self.spec.kind
             {
@@ -228,7 +284,10 @@ impl FeatureFitter {
                 }),
                 _ => count_keys(column, counts),
             },
-            State::Hashed { .. } => Ok(()),
+            State::Hashed { .. } | State::Part(_) => Ok(()),
+            State::Age(fitter) => {
+                column.count_cells(|cell, n| fitter.observe(age(cell, offset)?, n))
+            }
             State::Scaling(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
             State::Quantiles(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
         };
@@ -244,7 +303,19 @@ impl FeatureFitter {
             State::Shared { with, .. } => Encoding::Shared { with },
             State::Hashed { buckets } => Encoding::Hashed { buckets },
             State::Scaling(fitter) => Encoding::Scaling(fitter.finish()),
+            State::Part(part) => Encoding::Part(part),
+            State::Age(fitter) => Encoding::Age(fitter.finish()),
             State::Quantiles(fitter) => Encoding::Quantiles(fitter.finish()),
+        };
+        FittedFeature::from_parts(self.spec, encoding)
+    }
+
+    fn extended(self, base: &Encoding) -> FittedFeature {
+        let encoding = match (self.state, base) {
+            (State::Vocabulary { counts, min_count }, Encoding::Vocabulary(known)) => {
+                Encoding::Vocabulary(known.extended(counts, min_count))
+            }
+            (_, base) => base.clone(),
         };
         FittedFeature::from_parts(self.spec, encoding)
     }

@@ -36,6 +36,14 @@ impl Key {
         canonical_integer(text).unwrap_or_else(|| Self::Text(text.into()))
     }
 
+    pub(crate) fn as_ref(&self) -> KeyRef<'_> {
+        match self {
+            Key::Integer(value) => KeyRef::Integer(*value),
+            Key::Unsigned(value) => KeyRef::Unsigned(*value),
+            Key::Text(text) => KeyRef::Text(text),
+        }
+    }
+
     /// A stable 64-bit hash: xxh3 of the integer's eight bytes, least first, or of the text's bytes.
     pub fn hash64(&self) -> u64 {
         match self {
@@ -90,6 +98,17 @@ impl KeyRef<'_> {
             KeyRef::Unsigned(value) => hash_unsigned(*value),
             KeyRef::Text(text) => xxh3_64(text.as_bytes()),
             KeyRef::Owned(text) => xxh3_64(text.as_bytes()),
+        }
+    }
+}
+
+impl fmt::Display for KeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyRef::Integer(value) => value.fmt(f),
+            KeyRef::Unsigned(value) => value.fmt(f),
+            KeyRef::Text(text) => f.write_str(text),
+            KeyRef::Owned(text) => f.write_str(text),
         }
     }
 }

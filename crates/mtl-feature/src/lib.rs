@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod calendar;
 mod chunk;
 mod column;
 mod compact;
 mod count;
+mod cross;
+mod datetime;
 mod encode;
 mod error;
+mod extend;
 mod feed;
 mod fit;
 mod input;
@@ -23,6 +27,8 @@ mod vocabulary;
 
 pub use chunk::{Chunk, Rows};
 pub use column::{Cell, ListCell, RawColumn, TextColumn, Values};
+pub use cross::CROSS_SEPARATOR;
+pub use datetime::{DatePart, UtcOffset, is_datetime};
 pub use encode::{Encoder, Targets};
 pub use error::{Error, Result, nearest_names};
 pub use feed::Feed;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::key_of;
 use crate::{
-    Cell, Chunk, Encoder, FIRST_KNOWN, FeatureKind, FeatureSpec, FeatureTable, LabelSpec, MISSING,
-    Quantiles, Result, Scaling, Targets, Vocabulary,
+    Cell, Chunk, DatePart, Encoder, FIRST_KNOWN, FeatureKind, FeatureSpec, FeatureTable, LabelSpec,
+    MISSING, Quantiles, Result, Scaling, Targets, Vocabulary,
 };
 
 /// How the values of one feature are encoded.
@@ -24,6 +24,10 @@ pub enum Encoding {
     Scaling(Scaling),
     /// Ids of quantile buckets.
     Quantiles(Quantiles),
+    /// Ids of a part of a date or a time.
+    Part(DatePart),
+    /// Days before 1970, standardised: [`DatePart::AgeDays`].
+    Age(Scaling),
     /// The ids, and the table, of another feature: see [`Schema::ids_of`].
     Shared {
         /// That feature's name.
@@ -39,13 +43,14 @@ impl Encoding {
             Encoding::Vocabulary(vocabulary) => Some(vocabulary.n_rows()),
             Encoding::Hashed { buckets } => Some(*buckets as usize + FIRST_KNOWN as usize),
             Encoding::Quantiles(quantiles) => Some(quantiles.n_rows()),
-            Encoding::Scaling(_) | Encoding::Shared { .. } => None,
+            Encoding::Part(part) => part.n_values().map(|n| n + FIRST_KNOWN as usize),
+            Encoding::Scaling(_) | Encoding::Age(_) | Encoding::Shared { .. } => None,
         }
     }
 
     /// Whether it gives numbers, not ids.
     pub(crate) const fn is_number(&self) -> bool {
-        matches!(self, Encoding::Scaling(_))
+        matches!(self, Encoding::Scaling(_) | Encoding::Age(_))
     }
 }
 
@@ -72,9 +77,19 @@ impl FittedFeature {
         &self.spec.name
     }
 
-    /// The column it reads.
+    /// The column it reads; of a cross, the first.
     pub fn column(&self) -> &str {
-        self.spec.column_name()
+        self.spec.column_names()[0]
+    }
+
+    /// The columns it reads: one, but for a cross.
+    pub fn columns(&self) -> Vec<&str> {
+        self.spec.column_names()
+    }
+
+    /// The columns of a [`FeatureTable`] that it fills: its own, and that of its missing indicator.
+    pub fn slots(&self) -> Vec<String> {
+        [Some(self.spec.name.clone()), self.spec.indicator_name()].into_iter().flatten().collect()
     }
 
     /// What the user wrote.
@@ -202,7 +217,7 @@ impl Schema {
 
     /// Every column that features, labels, group and weight read, without doubles, in order of name.
     pub fn columns(&self) -> Vec<&str> {
-        let features = self.features.iter().map(FittedFeature::column);
+        let features = self.features.iter().flat_map(FittedFeature::columns);
         let labels = self.labels.iter().map(LabelSpec::column_name);
         let mut columns: Vec<&str> =
             features.chain(labels).chain(self.group()).chain(self.weight()).collect();

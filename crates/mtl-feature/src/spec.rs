@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::sequence::{Cutter, SEPARATOR};
-use crate::{AttentionConfig, Error, Keep, LabelSpec, Pooling, Result, nearest_names};
+use crate::{
+    AttentionConfig, DatePart, Error, Keep, LabelSpec, Pooling, Result, UtcOffset, nearest_names,
+};
 
 /// Whether a feature's values are names or sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,10 @@ pub enum FeatureKind {
     Numeric,
     /// Values are lists of names, such as a history: an id for each item, pooled into one vector.
     Sequence,
+    /// Values are dates or times, read in parts: a feature `<name>.<part>` for each.
+    Datetime,
+    /// Values are those of several columns together: a name of their own for each combination.
+    Cross,
 }
 
 /// What is done to a numeric feature.
@@ -41,7 +47,7 @@ pub enum Transform {
 /// | key | default | purpose | range |
 /// |---|---|---|---|
 /// | `name` | – | the feature's name | not empty |
-/// | `kind` | – | `"categorical"`, `"numeric"` or `"sequence"` | |
+/// | `kind` | – | `"categorical"`, `"numeric"`, `"sequence"`, `"datetime"` or `"cross"` | |
 /// | `column` | `name` | the column it reads | |
 /// | `groups` | none | groups by which a model may read features | |
 /// | `dim` | the model's | embedding dimension (ids only) | ≥ 1 |
@@ -54,9 +60,12 @@ pub enum Transform {
 /// | `pooling` | `"mean"` | see [`Pooling`] (sequence) | |
 /// | `target` | – | what `"din"` compares items with (sequence) | a categorical feature |
 /// | `attention` | see there | an [`AttentionConfig`] (`"din"`) | |
+/// | `parts` | hour, weekday | the [`DatePart`]s that are read (datetime) | one or more, each once |
+/// | `utc_offset` | – | what local time is ahead of UTC (datetime) | `"+08:00"`, `"Z"` |
+/// | `of` | – | the columns whose values are taken together (cross) | two or more, each once |
 /// | `transform` | `"none"` | see [`Transform`] (numeric) | |
 /// | `buckets` | – | number of buckets (`"quantiles"`) | ≥ 2 |
-/// | `missing_indicator` | false | a second value `<name>.missing`, 1 where missing, else 0 (numeric) | |
+/// | `missing_indicator` | false | a second value `<name>.missing`, 1 where missing, else 0 (numeric, `"age_days"`) | |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -101,6 +110,15 @@ pub struct FeatureSpec {
     /// How they are compared.
     #[serde(default)]
     pub attention: Option<AttentionConfig>,
+    /// The parts of a date or a time that are read.
+    #[serde(default)]
+    pub parts: Option<Vec<DatePart>>,
+    /// The offset that instants are brought to.
+    #[serde(default)]
+    pub utc_offset: Option<UtcOffset>,
+    /// The columns of a cross, in any order.
+    #[serde(default)]
+    pub of: Option<Vec<String>>,
     /// What is done to a numeric feature.
     #[serde(default)]
     pub transform: Option<Transform>,
@@ -128,6 +146,21 @@ impl FeatureSpec {
         Self::of_kind(name.into(), FeatureKind::Sequence)
     }
 
+    /// A date or a time, read in parts: `<name>.hour` and so on.
+    pub fn datetime(name: impl Into<String>, parts: impl IntoIterator<Item = DatePart>) -> Self {
+        let parts = Some(parts.into_iter().collect());
+        Self { parts, ..Self::of_kind(name.into(), FeatureKind::Datetime) }
+    }
+
+    /// The values of several columns together, with a vocabulary of every training combination.
+    pub fn cross<S: Into<String>>(
+        name: impl Into<String>,
+        of: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let of = Some(of.into_iter().map(Into::into).collect());
+        Self { of, ..Self::of_kind(name.into(), FeatureKind::Cross) }
+    }
+
     fn of_kind(name: String, kind: FeatureKind) -> Self {
         Self {
             name,
@@ -144,6 +177,9 @@ impl FeatureSpec {
             pooling: None,
             target: None,
             attention: None,
+            parts: None,
+            utc_offset: None,
+            of: None,
             transform: None,
             buckets: None,
             missing_indicator: false,
@@ -217,6 +253,12 @@ impl FeatureSpec {
         self.pooling(Pooling::Din)
     }
 
+    /// Brings the instants of a date or time column to an offset from UTC.
+    pub fn utc_offset(mut self, offset: UtcOffset) -> Self {
+        self.utc_offset = Some(offset);
+        self
+    }
+
     /// Transforms a numeric feature.
     pub fn transform(mut self, transform: Transform) -> Self {
         self.transform = Some(transform);
@@ -238,6 +280,28 @@ impl FeatureSpec {
     /// The column it reads.
     pub fn column_name(&self) -> &str {
         self.column.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The columns it reads: one, but for a cross.
+    pub fn column_names(&self) -> Vec<&str> {
+        match &self.of {
+            Some(of) => of.iter().map(String::as_str).collect(),
+            None => vec![self.column_name()],
+        }
+    }
+
+    /// A feature for each part of a date or a time, which read the same column.
+    pub(crate) fn parts_apart(&self) -> impl Iterator<Item = Self> {
+        let default = vec![DatePart::Hour, DatePart::Weekday];
+        let parts = self.parts.clone().unwrap_or(default).into_iter();
+        parts.map(|part| Self {
+            name: format!("{}.{}", self.name, part.name()),
+            column: Some(self.column_name().to_owned()),
+            parts: Some(vec![part]),
+            dim: self.dim.filter(|_| part.n_values().is_some()),
+            missing_indicator: self.missing_indicator && part.n_values().is_none(),
+            ..self.clone()
+        })
     }
 
     /// How it is cut into items, if it is a sequence.
@@ -267,6 +331,15 @@ impl FeatureSpec {
         if self.dim == Some(0) {
             return Err(self.wrong("dim", 0, "at least 1"));
         }
+        if let (Some(_), false) = (&self.parts, self.kind == FeatureKind::Datetime) {
+            return Err(self.wrong("parts", "given", ONLY_DATETIME));
+        }
+        if let (Some(offset), false) = (self.utc_offset, self.kind == FeatureKind::Datetime) {
+            return Err(self.wrong("utc_offset", offset, ONLY_DATETIME));
+        }
+        if let (Some(_), false) = (&self.of, self.kind == FeatureKind::Cross) {
+            return Err(self.wrong("of", "given", "it for a cross only"));
+        }
         match self.kind {
             FeatureKind::Categorical => {
                 self.check_no_sequence()?;
@@ -278,6 +351,15 @@ impl FeatureSpec {
             }
             FeatureKind::Sequence => {
                 self.check_sequence()?;
+                self.check_ids()
+            }
+            FeatureKind::Datetime => {
+                self.check_no_sequence()?;
+                self.check_datetime()
+            }
+            FeatureKind::Cross => {
+                self.check_no_sequence()?;
+                self.check_cross()?;
                 self.check_ids()
             }
         }
@@ -332,6 +414,48 @@ impl FeatureSpec {
                 Err(self.wrong("attention.units", 0, "at least 1"))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn check_datetime(&self) -> Result<Plan> {
+        const ONLY: &str = "nothing: a datetime feature has `column`, `parts`, `utc_offset`, \
+                            `groups`, `dim` and `missing_indicator`";
+        let given = [
+            ("min_count", self.min_count.map(|n| n.to_string())),
+            ("hash_buckets", self.hash_buckets.map(|n| n.to_string())),
+            ("shares", self.shares.as_ref().map(|name| format!("`{name}`"))),
+            ("transform", self.transform.map(|_| "given".to_owned())),
+            ("buckets", self.buckets.map(|n| n.to_string())),
+        ];
+        if let Some((key, Some(value))) = given.into_iter().find(|(_, value)| value.is_some()) {
+            return Err(self.wrong(key, value, ONLY));
+        }
+        let mut parts = self.parts.clone().unwrap_or_else(|| vec![DatePart::Hour]);
+        if self.missing_indicator && !parts.contains(&DatePart::AgeDays) {
+            let expected = "it with the part \"age_days\": ids have one for missing values";
+            return Err(self.wrong("missing_indicator", true, expected));
+        }
+        let n = parts.len();
+        parts.sort_unstable();
+        parts.dedup();
+        match parts.first() {
+            Some(&part) if parts.len() == n => Ok(Plan::Part(part)),
+            Some(_) => Err(self.wrong("parts", "given twice", "each part once")),
+            None => Err(self.wrong("parts", "empty", "at least one part, such as \"hour\"")),
+        }
+    }
+
+    fn check_cross(&self) -> Result<()> {
+        if let Some(column) = &self.column {
+            return Err(self.wrong("column", format!("`{column}`"), "`of`, for a cross"));
+        }
+        match &self.of {
+            Some(of) if of.iter().enumerate().any(|(i, name)| of[..i].contains(name)) => {
+                Err(self.wrong("of", format!("{of:?}"), "each column once"))
+            }
+            Some(of) if of.len() >= 2 => Ok(()),
+            Some(of) => Err(self.wrong("of", format!("{of:?}"), "two columns or more")),
+            None => Err(self.wrong("of", "not given", "the columns of the cross")),
         }
     }
 
@@ -428,6 +552,7 @@ impl FeatureSpec {
     }
 }
 
+const ONLY_DATETIME: &str = "it for a datetime feature only";
 const ONLY_DIN: &str = "it with `pooling = \"din\"` only";
 
 /// How a feature will be encoded: what a [`FeatureSpec`] means once checked.
@@ -441,6 +566,7 @@ pub(crate) enum Plan {
     },
     /// The ids of another feature.
     Shared,
+    Part(DatePart),
     Scaling {
         log1p: bool,
         standardise: bool,
@@ -480,7 +606,9 @@ impl SchemaSpec {
     pub fn needs(&self) -> Vec<(&str, String)> {
         let feature = |f: &FeatureSpec| format!("feature `{}`", f.name);
         let label = |l: &LabelSpec| format!("label `{}`", l.name);
-        let features = self.features.iter().map(|f| (f.column_name(), feature(f)));
+        let features = self.features.iter();
+        let features =
+            features.flat_map(|f| f.column_names().into_iter().map(move |c| (c, feature(f))));
         let labels = self.labels.iter().map(|l| (l.column_name(), label(l)));
         let group = self.group.as_deref().map(|column| (column, "the group".to_owned()));
         let weight = self.weight.as_deref().map(|column| (column, "the weight".to_owned()));

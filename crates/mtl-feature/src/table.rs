@@ -153,6 +153,24 @@ impl FeatureTable {
         find(&self.labels, name).map(Vec::as_slice)
     }
 
+    /// Gives row i of some features' columns the values of row `rows[i]`; all else stays.
+    ///
+    /// # Panics
+    /// If `rows` has another length than the table, or there is no row of such a number.
+    pub fn permute<S: AsRef<str>>(&mut self, columns: &[S], rows: &[u32]) {
+        assert_eq!(rows.len(), self.n_rows, "a row for each row");
+        let is_one = |name: &str| columns.iter().any(|column| column.as_ref() == name);
+        for (_, ids) in self.ids.iter_mut().filter(|(name, _)| is_one(name)) {
+            *ids = pick(ids, rows);
+        }
+        for (_, lists) in self.lists.iter_mut().filter(|(name, _)| is_one(name)) {
+            *lists = pick_lists(lists, rows);
+        }
+        for (_, values) in self.values.iter_mut().filter(|(name, _)| is_one(name)) {
+            *values = pick(values, rows);
+        }
+    }
+
     /// The rows numbered by `rows`, in that order.
     ///
     /// # Panics
@@ -239,6 +257,21 @@ mod tests {
         assert_eq!(table.ids_of("b"), Some(&[3, 4][..]));
         assert_eq!(table.ids_of("c"), None);
         assert_eq!(table.select(&[1, 0, 1]).ids_of("a"), Some(&[2, 1, 2][..]));
+    }
+
+    #[test]
+    fn some_columns_change_places() {
+        let lists = || [&[1, 2][..], &[], &[3]].into_iter().collect::<Lists>();
+        let table = FeatureTable::new(3).with_ids("a", vec![1, 2, 3]).unwrap();
+        let table = table.with_ids("b", vec![1, 2, 3]).unwrap().with_lists("l", lists()).unwrap();
+        let mut other = table.with_label("a", vec![0.0, 1.0, 0.0]).unwrap();
+        other.permute(&["a", "l"], &[2, 0, 1]);
+        assert_eq!(
+            (other.ids_of("a"), other.ids_of("b")),
+            (Some(&[3, 1, 2][..]), Some(&[1, 2, 3][..]))
+        );
+        assert_eq!(other.lists_of("l").unwrap().iter().next(), Some(&[3][..]));
+        assert_eq!(other.label_of("a"), Some(&[0.0, 1.0, 0.0][..]));
     }
 
     #[test]

@@ -33,6 +33,14 @@ impl Vocabulary {
         Self::new(entries.into_iter().map(|(key, _)| key).collect())
     }
 
+    /// These values with the ids they have, and after them the others that were counted often enough.
+    pub(crate) fn extended(&self, counts: KeyMap<u64>, min_count: u64) -> Self {
+        let counted = Self::from_counts(counts, min_count);
+        let is_new = |key: &Key| self.ids.get(&key.as_ref()).is_none();
+        let new = counted.keys.into_iter().filter(is_new);
+        Self::new(self.keys.iter().cloned().chain(new).collect())
+    }
+
     /// The known values in order of their ids.
     pub fn keys(&self) -> &[Key] {
         &self.keys

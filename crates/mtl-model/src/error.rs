@@ -20,6 +20,24 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// The values do not fit into memory.
+    #[error(
+        "the values need {needed:.1} GiB of memory and {free:.1} are free; the largest table is \
+         `{table}` of {rows} × {dim} (fewer `hash_buckets`, a higher `min_count` or a smaller `dim` \
+         make it smaller)"
+    )]
+    Memory {
+        /// GiB that are needed.
+        needed: f64,
+        /// GiB that are free.
+        free: f64,
+        /// The path of the largest table.
+        table: String,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        dim: usize,
+    },
     /// The features do not fit.
     #[error(transparent)]
     Feature(#[from] mtl_feature::Error),

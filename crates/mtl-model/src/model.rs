@@ -9,6 +9,7 @@ use mtl_moe::{GateInfo, GateStatistics, GateUse};
 use mtl_nn::{Batch, Graph, Params, Predictor, Var};
 use ndarray::{Array2, ArrayView1};
 
+use crate::memory::check_memory;
 use crate::{Assembled, Calibration, ModelSpec, Result, assemble};
 use crate::{folder, scorer};
 
@@ -66,9 +67,10 @@ impl Model {
     /// A model with the initial parameters of `seed`.
     ///
     /// # Errors
-    /// Settings that do not fit.
+    /// Settings that do not fit, and tables that do not fit into memory.
     pub fn new(spec: ModelSpec, schema: Schema, seed: u64) -> Result<Self> {
         let assembled = assemble::<f32>(&spec, &schema)?;
+        check_memory(assembled.graph.layout(), 1)?;
         let params = Params::init(assembled.graph.layout(), seed);
         Ok(Self { spec, schema, assembled, calibration: Calibration::default(), params })
     }

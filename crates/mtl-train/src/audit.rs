@@ -1,9 +1,9 @@
 //! A look at data before anything is trained: what the schema learnt, how often labels are 1, which
 //! label implies which, and which column tells a label alone.
 
-use mtl_data::Dataset;
+use mtl_data::{Dataset, Loader};
 use mtl_eval::{BinaryRows, auc};
-use mtl_feature::{FeatureKind, FeatureTable, LabelKind, MISSING, UNSEEN};
+use mtl_feature::{DatePart, FeatureKind, FeatureSpec, FeatureTable, LabelKind, MISSING, UNSEEN};
 use serde::Serialize;
 
 use crate::{Result, RunConfig};
@@ -16,7 +16,7 @@ const LEAK: f64 = 0.95;
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Audit {
-    /// Training, validation and test rows.
+    /// Training, validation and test rows that were looked at.
     pub rows: [usize; 3],
     /// The features, in order of name.
     pub features: Vec<FeatureAudit>,
@@ -34,7 +34,7 @@ pub struct Audit {
 pub struct FeatureAudit {
     /// Its name.
     pub name: String,
-    /// The column it reads.
+    /// The column it reads; of a cross, all of them with ` × ` between.
     pub column: String,
     /// Its kind.
     pub kind: FeatureKind,
@@ -89,17 +89,25 @@ pub struct Leak {
     pub auc: f64,
 }
 
-/// Reads the files of a configuration, fits its schema and looks at both.
+/// Reads the files of a configuration, fits its schema and looks at both; of training rows that are
+/// streamed, at the first block.
 ///
 /// # Errors
 /// Anything that is wrong with the configuration or a file.
 pub fn audit(config: &RunConfig) -> Result<Audit> {
     let mut features = config.features.clone();
     // Whether a number was missing is not to be seen from what stands for it.
-    for feature in features.iter_mut().filter(|feature| feature.kind == FeatureKind::Numeric) {
-        feature.missing_indicator |= feature.buckets.is_none();
+    for feature in &mut features {
+        let ages = |feature: &FeatureSpec| {
+            feature.parts.as_ref().is_some_and(|parts| parts.contains(&DatePart::AgeDays))
+        };
+        feature.missing_indicator |= match feature.kind {
+            FeatureKind::Numeric => feature.buckets.is_none(),
+            _ => ages(feature),
+        };
     }
-    let data = mtl_data::load(&config.data, features, config.labels()?)?;
+    let loader = Loader::new(&config.data, features, config.labels()?);
+    let data = loader.look(config.train.shuffle_rows)?;
     let labels = data.schema.labels();
     let binary: Vec<&str> = labels
         .iter()
@@ -135,7 +143,7 @@ fn features_of(data: &Dataset) -> Vec<FeatureAudit> {
         };
         FeatureAudit {
             name: name.to_owned(),
-            column: feature.column().to_owned(),
+            column: feature.columns().join(" × "),
             kind: feature.spec().kind,
             ids: ids.map(|rows| rows.saturating_sub(mtl_feature::FIRST_KNOWN as usize)),
             missing: missing.unwrap_or(0.0),

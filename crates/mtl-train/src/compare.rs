@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtl_data::Dataset;
+use mtl_data::{Dataset, TrainingRows};
 use mtl_feature::FeatureTable;
 use mtl_model::{Model, ModelSpec};
 use serde::Serialize;
@@ -67,11 +67,11 @@ impl Contender {
 
 /// What models are compared on.
 #[derive(Clone, Copy, Debug)]
-pub struct Compared<'d> {
+pub struct Compared<'d, R = FeatureTable> {
     /// The data's name.
     pub name: &'d str,
     /// The rows.
-    pub dataset: &'d Dataset,
+    pub dataset: &'d Dataset<R>,
     /// What outputs are measured against, where the data has its truth.
     pub truths: &'d [TruthOf],
 }
@@ -97,8 +97,8 @@ pub struct Finished<'r> {
 ///
 /// # Errors
 /// Data without rows to report on; what [`fit`] and [`crate::evaluate`] return.
-pub fn compare(
-    data: Compared<'_>,
+pub fn compare<R: TrainingRows>(
+    data: Compared<'_, R>,
     contenders: &[Contender],
     seeds: &[u64],
     observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
@@ -111,8 +111,8 @@ pub fn compare(
 ///
 /// # Errors
 /// Those of [`compare`], and what `keep` returns.
-pub fn compare_and<E: From<Error>>(
-    data: Compared<'_>,
+pub fn compare_and<R: TrainingRows, E: From<Error>>(
+    data: Compared<'_, R>,
     contenders: &[Contender],
     seeds: &[u64],
     mut observer: impl FnMut(&str, u64) -> Box<dyn Observer>,
@@ -130,7 +130,7 @@ pub fn compare_and<E: From<Error>>(
         }
     };
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
-    let mut labels = BTreeMap::new();
+    let (mut labels, mut parts) = (BTreeMap::new(), Vec::new());
     for contender in contenders {
         for &seed in seeds {
             let train = TrainConfig { seed, ..contender.train.clone() };
@@ -140,6 +140,9 @@ pub fn compare_and<E: From<Error>>(
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
+            if parts.is_empty() {
+                parts = summarise(&fitted.train, dataset);
+            }
             let mut evaluation = evaluate(&model, rows)?;
             if let Some(truth) = truth {
                 evaluation.truth = measure_truth(&model, rows, truth, truths)?;
@@ -168,7 +171,6 @@ pub fn compare_and<E: From<Error>>(
             }
         }
     }
-    let parts = summarise(dataset);
     let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
     Ok(match truth {
         Some(truth) => results.with_truth(&evaluate_truth(&labels, rows, truth, truths)?),

@@ -18,6 +18,7 @@ use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result};
 /// |---|---|---|---|
 /// | `epochs` | 10 | passes over the training rows | ≥ 1 |
 /// | `batch_size` | 1024 | rows a step | ≥ 1 |
+/// | `shuffle_rows` | all; of a stream 1,048,576 | rows that are shuffled among themselves, block after block | ≥ 1 |
 /// | `learning_rate` | 0.001 | of the default optimiser (Adam); not beside `optimiser` | > 0 |
 /// | `optimiser` | Adam | see [`OptimiserConfig`] | |
 /// | `precision` | `"f32"` | inputs of the products of dense layers; everything else is `f32` | see [`Precision`] |
@@ -31,6 +32,9 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Rows a step.
     pub batch_size: usize,
+    /// Rows that are shuffled among themselves: a block. A batch is of one block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shuffle_rows: Option<usize>,
     /// Learning rate of the default optimiser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -57,6 +61,7 @@ impl Default for TrainConfig {
         Self {
             epochs: 10,
             batch_size: 1024,
+            shuffle_rows: None,
             learning_rate: None,
             optimiser: None,
             precision: Precision::F32,
@@ -76,6 +81,21 @@ impl TrainConfig {
         self.optimiser.unwrap_or(adam)
     }
 
+    /// How many times training holds a model's values beside the model itself: the best epoch's,
+    /// what the optimiser keeps of each value of a table (which outweighs all else), and the state
+    /// of all three that a run leaves; where that is saved, its bytes too.
+    pub fn copies(&self, saves_state: bool) -> usize {
+        let optimiser = self.optimiser();
+        let moments = match optimiser.tables.unwrap_or(optimiser.dense) {
+            Rule::Sgd { momentum: 0.0, .. } | Rule::RowAdagrad { .. } => 0,
+            Rule::Sgd { .. } | Rule::Adagrad { .. } => 1,
+            // Adam.
+            _ => 2,
+        };
+        let state = 2 + moments;
+        1 + moments + state * (1 + usize::from(saves_state))
+    }
+
     /// Checks the settings for what the model is measured by.
     ///
     /// # Errors
@@ -88,6 +108,7 @@ impl TrainConfig {
         for (key, n) in [
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
+            ("shuffle_rows", self.shuffle_rows.unwrap_or(1)),
             ("patience", self.patience.unwrap_or(1)),
         ] {
             if n == 0 {
@@ -233,8 +254,10 @@ impl RunConfig {
     fn check_leaks(&self) -> Result<()> {
         let labels = self.labels()?;
         for feature in &self.features {
-            let column = feature.column_name();
-            if let Some(label) = labels.iter().find(|label| label.column_name() == column) {
+            let columns = feature.column_names();
+            let reads = |label: &&LabelSpec| columns.contains(&label.column_name());
+            if let Some(label) = labels.iter().find(reads) {
+                let column = label.column_name();
                 let message = format!(
                     "[feature `{}`] reads the column `{column}`, which holds the label `{}`, \
                      expected another column",

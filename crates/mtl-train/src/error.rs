@@ -23,6 +23,14 @@ pub enum Error {
         /// Why not.
         message: String,
     },
+    /// A model that cannot be started from.
+    #[error("{file}: {message}")]
+    Start {
+        /// The model's folder.
+        file: String,
+        /// Why not.
+        message: String,
+    },
     /// Reading data failed.
     #[error(transparent)]
     Read(#[from] mtl_data::Error),

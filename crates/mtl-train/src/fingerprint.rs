@@ -1,8 +1,13 @@
 //! What rows a run was trained on: enough to notice that they are others.
 
+use std::collections::BTreeMap;
+
 use mtl_feature::FeatureTable;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
+
+/// Values that are hashed at a time.
+const VALUES: usize = 4096;
 
 /// The number of rows, and a hash of every encoded column in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,26 +16,61 @@ pub(crate) struct Fingerprint {
     columns: Vec<(String, u64)>,
 }
 
-impl Fingerprint {
-    pub(crate) fn of(table: &FeatureTable) -> Self {
-        let mut columns: Vec<(String, u64)> = Vec::new();
+/// Takes a fingerprint of rows that come in blocks; how they are cut makes no difference.
+#[derive(Default)]
+pub(crate) struct Fingerprinter {
+    rows: u64,
+    columns: BTreeMap<String, Xxh3>,
+}
+
+impl Fingerprinter {
+    pub(crate) fn add(&mut self, table: &FeatureTable) {
+        self.rows += table.n_rows() as u64;
         for (name, ids) in table.ids() {
-            columns.push((format!("feature `{name}`"), hash(ids, |id| id.to_le_bytes())));
+            self.column(format!("feature `{name}`"), ids.iter().map(|id| id.to_le_bytes()));
+        }
+        for (name, lists) in table.lists() {
+            let lengths = lists.iter().map(|list| (list.len() as u32).to_le_bytes());
+            self.column(format!("lengths of feature `{name}`"), lengths);
+            let ids = lists.ids().iter().map(|id| id.to_le_bytes());
+            self.column(format!("feature `{name}`"), ids);
         }
         for (name, values) in table.values() {
-            columns.push((format!("feature `{name}`"), hash(values, |v| v.to_le_bytes())));
+            self.column(format!("feature `{name}`"), values.iter().map(|v| v.to_le_bytes()));
         }
         for (name, labels) in table.labels() {
-            columns.push((format!("label `{name}`"), hash(labels, |y| y.to_le_bytes())));
+            self.column(format!("label `{name}`"), labels.iter().map(|y| y.to_le_bytes()));
         }
         if let Some(weights) = table.weights() {
-            columns.push(("the rows' weights".to_owned(), hash(weights, |w| w.to_le_bytes())));
+            let weights = weights.iter().map(|w| w.to_le_bytes());
+            self.column("the rows' weights".to_owned(), weights);
         }
-        // The order of columns in a file changes nothing.
-        columns.sort_unstable();
-        Self { rows: table.n_rows() as u64, columns }
+        if let Some(groups) = table.groups() {
+            self.column("the rows' groups".to_owned(), groups.iter().map(|g| g.to_le_bytes()));
+        }
     }
 
+    fn column<const N: usize>(&mut self, name: String, values: impl Iterator<Item = [u8; N]>) {
+        let hasher = self.columns.entry(name).or_default();
+        let mut buffer = Vec::with_capacity(N * VALUES);
+        for value in values {
+            buffer.extend_from_slice(&value);
+            if buffer.len() == N * VALUES {
+                hasher.update(&buffer);
+                buffer.clear();
+            }
+        }
+        hasher.update(&buffer);
+    }
+
+    /// The columns are sorted by name: their order in a file changes nothing.
+    pub(crate) fn finish(self) -> Fingerprint {
+        let columns = self.columns.into_iter().map(|(name, hasher)| (name, hasher.digest()));
+        Fingerprint { rows: self.rows, columns: columns.collect() }
+    }
+}
+
+impl Fingerprint {
     /// What is different `now`, as a sentence; `None` if nothing is.
     pub(crate) fn difference(&self, now: &Self) -> Option<String> {
         if self.rows != now.rows {
@@ -58,17 +98,6 @@ impl Fingerprint {
     }
 }
 
-fn hash<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> u64 {
-    let mut hasher = Xxh3::new();
-    let mut buffer = Vec::with_capacity(N * 4096);
-    for chunk in values.chunks(4096) {
-        buffer.clear();
-        chunk.iter().for_each(|&value| buffer.extend_from_slice(&bytes(value)));
-        hasher.update(&buffer);
-    }
-    hasher.digest()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,10 +107,27 @@ mod tests {
         table.and_then(|t| t.with_label("click", labels.to_vec())).expect("equal lengths")
     }
 
+    fn of(tables: &[&FeatureTable]) -> Fingerprint {
+        let mut found = Fingerprinter::default();
+        tables.iter().for_each(|table| found.add(table));
+        found.finish()
+    }
+
+    #[test]
+    fn blocks_are_taken_together() {
+        let all: Vec<u32> = (0..10_000).collect();
+        let labels = vec![1.0; all.len()];
+        let whole = of(&[&table(&all, &labels)]);
+        for at in [1, 4096, 9_999] {
+            let first = table(&all[..at], &labels[..at]);
+            assert_eq!(of(&[&first, &table(&all[at..], &labels[at..])]), whole);
+        }
+    }
+
     #[test]
     fn what_changed_is_named() {
-        let before = Fingerprint::of(&table(&[1, 2, 3], &[0.0, 1.0, 0.0]));
-        let difference = |now: &FeatureTable| before.difference(&Fingerprint::of(now));
+        let before = of(&[&table(&[1, 2, 3], &[0.0, 1.0, 0.0])]);
+        let difference = |now: &FeatureTable| before.difference(&of(&[now]));
         assert_eq!(difference(&table(&[1, 2, 3], &[0.0, 1.0, 0.0])), None);
         let found = difference(&table(&[1, 2], &[0.0, 1.0])).expect("a row is gone");
         assert_eq!(found, "the training rows were 3, and are 2 now");

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mtl_data::Shuffle;
+use mtl_data::{Shuffle, TrainingRows};
 use mtl_eval::Measured;
 use mtl_feature::{FeatureTable, Feed};
-use mtl_model::{Model, TaskConfig, TaskLoss};
+use mtl_model::Model;
 use mtl_nn::kernel::Kernels;
 use mtl_nn::{Batch, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::NamedMetrics;
-use crate::fingerprint::Fingerprint;
-use crate::seen::WeightingMeans;
+use crate::progress::Progress;
+use crate::resume::SeenRows;
+use crate::survey::Survey;
 use crate::weighting::Weighting;
-use crate::{Error, Monitor, Observer, Result, TrainConfig, TrainingState, evaluate};
+use crate::{Error, Monitor, Observer, Part, Result, TrainConfig, TrainingState, evaluate};
 
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub struct EpochRecord {
     /// Mean cosine between the gradients of two losses over the shared parameters, where they are
     /// taken: below 0 the losses conflict.
     pub cosines: Vec<(String, String, f64)>,
-    /// Wall time of its training steps, in seconds.
+    /// Wall time of its training steps, in seconds, and of waiting for rows of a stream.
     pub seconds: f64,
 }
 
@@ -105,6 +106,8 @@ impl History {
 pub struct Fitted {
     /// What happened.
     pub history: History,
+    /// The training rows and their labels.
+    pub train: Part,
     /// From which training goes on as if it had never stopped.
     pub state: TrainingState,
 }
@@ -113,21 +116,26 @@ pub struct Fitted {
 /// `validation` has no rows to choose by).
 ///
 /// `resume` goes on from an earlier run's state: the result is the same, bit for bit, as without
-/// the interruption. Everything is a function of the settings, the seed and the rows.
+/// the interruption, within an epoch ([`Observer::interrupts`]) or after one. Everything is a function of the settings, the seed and the rows.
+///
+/// Training rows come in blocks of [`TrainConfig::shuffle_rows`]; they are shuffled within a block, and
+/// a batch is of one block. Where rows lie changes nothing: a stream is trained on as a table of the
+/// same rows is, once both have blocks of the same size. One more pass, before the first step, looks
+/// whether rows can be trained on.
 ///
 /// # Errors
-/// Training rows that are none, or carry no label of a task; a step whose loss or gradient is not
+/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`; a step whose loss or gradient is not
 /// finite, in which case `model` has the last good weights.
-pub fn fit(
+pub fn fit<R: TrainingRows + ?Sized>(
     model: &mut Model,
-    (train, validation): (&FeatureTable, &FeatureTable),
+    (train, validation): (&R, &FeatureTable),
     config: &TrainConfig,
     resume: Option<&TrainingState>,
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
     config.check(&model.measures())?;
-    check_rows(model, train)?;
-    for found in model.nesting_violations(train)? {
+    let survey = Survey::of(model, train, config)?;
+    for found in &survey.violations {
         let (event, without) = (&found.event, &found.without);
         observer.note(&format!(
             "{} training rows have `{event}` without `{without}` and count as not `{event}`",
@@ -135,12 +143,14 @@ pub fn fit(
         ));
     }
     let graph = Arc::clone(model.graph());
-    let mut run = Run::new(model, train, config, resume)?;
-    let steps = train.n_rows().div_ceil(config.batch_size);
+    let mut run = Run::new(model, &survey, config, resume)?;
     while run.history.epochs.len() < config.epochs && !run.history.stopped_early {
         let number = run.history.epochs.len() + 1;
-        observer.epoch_started(number, config.epochs, steps);
-        let mut record = run.epoch(model, number, observer)?;
+        observer.epoch_started(number, config.epochs, survey.steps);
+        let Some(mut record) = run.epoch(model, train, number, observer)? else {
+            observer.checkpoint(&|| run.state(&model.params));
+            break;
+        };
         if !validation.is_empty() {
             let found = evaluate(model, validation)?;
             record.monitored = run.monitor.value(&found);
@@ -158,15 +168,13 @@ pub fn fit(
         debug_assert!(Arc::ptr_eq(best.layout(), graph.layout()));
         model.params = best;
     }
-    Ok(Fitted { history: run.history, state })
+    Ok(Fitted { history: run.history, train: survey.part, state })
 }
 
 /// A run in progress.
 struct Run<'t> {
     config: &'t TrainConfig,
-    rows: usize,
-    fingerprint: Fingerprint,
-    feed: Feed<'t>,
+    rows: SeenRows,
     batch: Batch<f32>,
     step: Step<f32>,
     optimiser: Optimiser<f32>,
@@ -174,6 +182,8 @@ struct Run<'t> {
     weighting: Option<Weighting>,
     monitor: Monitor,
     history: History,
+    /// The epoch that was interrupted.
+    partway: Option<Progress>,
     /// The best epoch's weights, if it is not the last one.
     best: Option<Params<f32>>,
 }
@@ -181,7 +191,7 @@ struct Run<'t> {
 impl<'t> Run<'t> {
     fn new(
         model: &mut Model,
-        train: &'t FeatureTable,
+        survey: &Survey,
         config: &'t TrainConfig,
         resume: Option<&TrainingState>,
     ) -> Result<Self> {
@@ -194,17 +204,20 @@ impl<'t> Run<'t> {
         let graph = Arc::clone(model.graph());
         let layout = graph.layout();
         let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
+        mtl_model::check_memory(layout, config.copies(false))?;
         let (mut optimiser, mut best) = (Optimiser::new(config.optimiser(), layout)?, None);
         if let Some(state) = resume {
-            history = state.history().clone();
+            state.check_rows(survey)?;
+            history = History { monitor: history.monitor, ..state.history().clone() };
             // More epochs or more patience than before: that is what resuming is for.
             history.stopped_early = history.patience_ran_out(config.patience);
             model.params = state.params(layout)?;
             optimiser = state.optimiser(config, layout)?;
             best = state.best(layout)?;
         }
+        let partway = resume.and_then(|state| state.partway().cloned());
         let rule = config.optimiser().dense;
-        let mut weighting = Weighting::of_model(&config.loss, model, train, rule)?;
+        let mut weighting = Weighting::of_model(&config.loss, model, &survey.initial_losses, rule)?;
         let mut step = match &weighting {
             Some(weighting) => weighting.step(Arc::clone(&graph), config.loss.shared)?,
             None => Step::new(Arc::clone(&graph))?,
@@ -214,9 +227,7 @@ impl<'t> Run<'t> {
         }
         Ok(Self {
             config,
-            rows: train.n_rows(),
-            fingerprint: Fingerprint::of(train),
-            feed: Feed::new(&graph, train)?,
+            rows: SeenRows::of(survey),
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
             step: step.with_kernels(Kernels::new(config.precision)),
@@ -224,63 +235,61 @@ impl<'t> Run<'t> {
             optimiser,
             monitor,
             history,
+            partway,
             best,
         })
     }
 
-    fn epoch(
+    /// One epoch, or the rest of it; `None` if it was interrupted.
+    fn epoch<R: TrainingRows + ?Sized>(
         &mut self,
         model: &mut Model,
+        train: &R,
         number: usize,
         observer: &mut dyn Observer,
-    ) -> Result<EpochRecord> {
+    ) -> Result<Option<EpochRecord>> {
         let started = Instant::now();
+        let graph = Arc::clone(model.graph());
         let seed = self.config.seed;
-        let shuffle = Shuffle::new(self.rows, seed, number as u64);
-        let mut sums = vec![(0.0, 0u32); self.weights.len()];
-        let (mut norm, mut steps) = (0.0, 0u32);
-        let mut seen = WeightingMeans::new(self.weights.len());
-        for rows in shuffle.batches(self.config.batch_size) {
-            self.feed.fill(rows, &mut self.batch);
-            let (params, optimiser) = (&mut model.params, &mut self.optimiser);
-            let (step, batch, weights) = (&mut self.step, &self.batch, &self.weights);
-            let report = match &mut self.weighting {
-                None => step.run(params, optimiser, batch, weights, seed)?,
-                Some(weighting) => {
-                    weighting.run(step, params, optimiser, batch, (weights, seed))?;
-                    seen.add(step);
-                    step.last_report()
-                }
-            };
-            let mut total = 0.0;
-            for (i, sum) in sums.iter_mut().enumerate() {
-                if report.total_weights[i] > 0.0 {
-                    *sum = (sum.0 + report.losses[i], sum.1 + 1);
-                    total += self.weights[i] * report.losses[i];
+        let mut progress = self.partway.take().unwrap_or_else(|| Progress::new(self.weights.len()));
+        let (before, mut done) = (progress.seconds, progress.steps());
+        for (i, block) in train.blocks(self.config.shuffle_rows).enumerate() {
+            let block = block?;
+            let feed = Feed::new(&graph, &block)?;
+            let shuffle = Shuffle::of_block(block.n_rows(), seed, number as u64, i as u64);
+            let batches = shuffle.batches(self.config.batch_size);
+            let steps = batches.len();
+            for rows in batches.skip(done) {
+                feed.fill(rows, &mut self.batch);
+                observer.step_done(self.step(model, &mut progress)?);
+                if observer.interrupts() {
+                    progress.seconds = before + started.elapsed().as_secs_f64();
+                    self.partway = Some(progress);
+                    return Ok(None);
                 }
             }
-            norm += report.gradient_norm;
-            steps += 1;
-            observer.step_done(total);
+            done = done.saturating_sub(steps);
         }
         if let Some(weighting) = &mut self.weighting {
             weighting.end_epoch();
         }
-        let mean = |&(sum, n): &(f64, u32)| (n > 0).then(|| sum / f64::from(n));
-        let names: Vec<String> =
-            model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
-        let (weights, loss_gradient_norms, cosines) = seen.finish(&names);
-        Ok(EpochRecord {
-            epoch: number,
-            losses: names.into_iter().zip(sums.iter().map(mean)).collect(),
-            monitored: None,
-            validation: Vec::new(),
-            gradient_norm: norm / f64::from(steps),
-            weights,
-            loss_gradient_norms,
-            cosines,
-            seconds: started.elapsed().as_secs_f64(),
-        })
+        progress.seconds = before + started.elapsed().as_secs_f64();
+        let names = graph.losses().iter().map(|(name, _)| name.clone()).collect();
+        Ok(Some(progress.record(number, names)))
+    }
+
+    /// One step on the batch; the weighted sum of its losses.
+    fn step(&mut self, model: &mut Model, progress: &mut Progress) -> Result<f64> {
+        let (params, optimiser, seed) = (&mut model.params, &mut self.optimiser, self.config.seed);
+        let (step, batch, weights) = (&mut self.step, &self.batch, &self.weights);
+        match &mut self.weighting {
+            None => _ = step.run(params, optimiser, batch, weights, seed)?,
+            Some(weighting) => {
+                weighting.run(step, params, optimiser, batch, (weights, seed))?;
+                progress.add_weighed(step);
+            }
+        }
+        Ok(progress.add(&step.last_report(), weights))
     }
 
     /// Notes an epoch and keeps its weights if they are the best; returns whether they are.
@@ -301,31 +310,8 @@ impl<'t> Run<'t> {
     fn state(&self, params: &Params<f32>) -> TrainingState {
         let best = self.best.as_ref();
         let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
-        let (history, rows) = (&self.history, &self.fingerprint);
-        TrainingState::of(history, self.config, rows, (params, best), &self.optimiser, weighting)
+        let past = (&self.history, self.partway.as_ref());
+        let (config, rows) = (self.config, &self.rows);
+        TrainingState::of(past, config, rows, (params, best), &self.optimiser, weighting)
     }
-}
-
-/// Training needs rows, and at least one label of each task.
-fn check_rows(model: &Model, train: &FeatureTable) -> Result<()> {
-    if train.is_empty() {
-        return Err(Error::Data("the training data has no rows, expected at least 1".to_owned()));
-    }
-    let pairwise = |task: &&TaskConfig| task.task_loss() == TaskLoss::Bpr;
-    if let (Some(task), None) = (model.spec().tasks.iter().find(pairwise), train.groups()) {
-        let name = &task.name;
-        let message =
-            format!("task `{name}`: `loss = \"bpr\"` needs groups, expected `group` in [data]");
-        return Err(Error::Data(message));
-    }
-    let labels = model.labels_of(train)?;
-    for measure in model.measures().iter().filter(|measure| measure.weight > 0.0) {
-        if labels[&measure.name].iter().all(|label| label.is_nan()) {
-            let name = &measure.name;
-            let message =
-                format!("task `{name}`: no training row has a label, expected at least 1");
-            return Err(Error::Data(message));
-        }
-    }
-    Ok(())
 }

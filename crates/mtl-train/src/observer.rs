@@ -24,12 +24,18 @@ pub trait Observer {
         let _ = (record, is_best);
     }
 
-    /// Called after each epoch; `state` makes a copy of everything needed to resume.
+    /// Called after each epoch, and when interrupted within one; `state` makes a copy of everything needed to resume.
     fn checkpoint(&mut self, state: &dyn Fn() -> TrainingState) {
         let _ = state;
     }
 
-    /// Whether to stop after this epoch (an interrupt, say).
+    /// Asked after every step: whether to stop at once, within the epoch. What [`crate::fit`] then
+    /// leaves goes on from the next step.
+    fn interrupts(&self) -> bool {
+        false
+    }
+
+    /// Whether to stop after this epoch.
     fn wants_to_stop(&self) -> bool {
         false
     }

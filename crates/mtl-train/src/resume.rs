@@ -1,59 +1,114 @@
-//! The state of a training run between epochs.
+//! The state of a training run between epochs, and within one.
 
 use std::sync::Arc;
 
-use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use mtl_nn::checkpoint::{self, SavedOptimiser, SavedParams};
 use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
+use crate::progress::Progress;
+use crate::survey::Survey;
 use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
 /// Numbered anew whenever what it holds changes.
-const KIND: &str = "mtl training state 2";
+const KIND: &str = "mtl training state 3";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainingState {
     history: History,
+    /// An epoch that was interrupted.
+    partway: Option<Progress>,
     seed: u64,
     batch_size: usize,
-    rows: Fingerprint,
+    /// None before the first epoch.
+    rows: Option<SeenRows>,
     params: SavedParams,
     /// The best epoch's, if it is not the last one.
     best: Option<SavedParams>,
     optimiser: SavedOptimiser,
     weighting: Option<WeightingState>,
+    /// Its name in messages.
+    #[serde(skip, default = "unnamed")]
+    file: String,
+}
+
+/// The rows of a run, and how many of them shuffle among themselves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SeenRows {
+    rows: Fingerprint,
+    block_rows: usize,
+}
+
+impl SeenRows {
+    pub(crate) fn of(survey: &Survey) -> Self {
+        Self { rows: survey.rows.clone(), block_rows: survey.block_rows }
+    }
+}
+
+fn unnamed() -> String {
+    "the training state".to_owned()
 }
 
 impl TrainingState {
     pub(crate) fn of(
-        history: &History,
+        (history, partway): (&History, Option<&Progress>),
         config: &TrainConfig,
-        rows: &Fingerprint,
+        rows: &SeenRows,
         (params, best): (&Params<f32>, Option<&Params<f32>>),
         optimiser: &Optimiser<f32>,
         weighting: Option<WeightingState>,
     ) -> Self {
         Self {
             history: history.clone(),
+            partway: partway.cloned(),
             seed: config.seed,
             batch_size: config.batch_size,
-            rows: rows.clone(),
+            rows: Some(rows.clone()),
             params: SavedParams::of(params),
             best: best.map(SavedParams::of),
             optimiser: SavedOptimiser::of(optimiser, params.layout()),
             weighting,
+            file: unnamed(),
+        }
+    }
+
+    /// The state before the first epoch.
+    pub(crate) fn unstarted(
+        config: &TrainConfig,
+        params: SavedParams,
+        optimiser: SavedOptimiser,
+    ) -> Self {
+        Self {
+            history: History::default(),
+            partway: None,
+            seed: config.seed,
+            batch_size: config.batch_size,
+            rows: None,
+            params,
+            best: None,
+            optimiser,
+            weighting: None,
+            file: unnamed(),
         }
     }
 
     /// The epochs so far.
     pub const fn history(&self) -> &History {
         &self.history
+    }
+
+    /// The steps that were done of an epoch that was interrupted; `None` between epochs.
+    pub fn steps_partway(&self) -> Option<usize> {
+        self.partway.as_ref().map(Progress::steps)
+    }
+
+    pub(crate) fn partway(&self) -> Option<&Progress> {
+        self.partway.as_ref()
     }
 
     /// The state as bytes of a file.
@@ -66,35 +121,52 @@ impl TrainingState {
     /// # Errors
     /// [`Error::Resume`] if the bytes are no such state.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self> {
-        checkpoint::decode(KIND, bytes).map_err(|error| resume(file, error.to_string()))
+        let state: Result<Self, _> = checkpoint::decode(KIND, bytes);
+        let file = file.to_owned();
+        match state {
+            Ok(state) => Ok(Self { file, ..state }),
+            Err(error) => Err(Error::Resume { file, message: error.to_string() }),
+        }
     }
 
-    /// Whether the settings that a run may not change are those of `config`, the training rows
-    /// those of `train`, and the parameters those of `model`; `file` names the state in messages.
+    /// Whether the settings that a run may not change are those of `config`, and the parameters those
+    /// of `model`. That the training rows are the same is for [`fit`](crate::fit) to see.
     ///
     /// # Errors
     /// [`Error::Resume`], naming what differs.
-    pub fn check(
-        &self,
-        model: &Model,
-        config: &TrainConfig,
-        train: &FeatureTable,
-        file: &str,
-    ) -> Result<()> {
+    pub fn check(&self, model: &Model, config: &TrainConfig) -> Result<()> {
         let pairs = [
             ("seed", self.seed.to_string(), config.seed.to_string()),
             ("batch_size", self.batch_size.to_string(), config.batch_size.to_string()),
         ];
         if let Some((name, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
-            return Err(resume(file, format!("`{name}` was {was}, and is {is} now")));
-        }
-        if let Some(difference) = self.rows.difference(&Fingerprint::of(train)) {
-            return Err(resume(file, difference));
+            return Err(self.error(format!("`{name}` was {was}, and is {is} now")));
         }
         let layout = model.graph().layout();
         self.params(layout)
             .and(self.optimiser(config, layout).map(drop))
-            .map_err(|error| resume(file, format!("is of another model: {error}")))
+            .map_err(|error| self.error(format!("is of another model: {error}")))
+    }
+
+    /// Whether the training rows are those of the run so far.
+    pub(crate) fn check_rows(&self, survey: &Survey) -> Result<()> {
+        let Some(SeenRows { rows, block_rows }) = &self.rows else { return Ok(()) };
+        if let Some(difference) = rows.difference(&survey.rows) {
+            return Err(self.error(difference));
+        }
+        let (was, is) = (block_rows, survey.block_rows);
+        match was == &is {
+            true => Ok(()),
+            false => Err(self.error(format!("`shuffle_rows` was {was}, and is {is} now"))),
+        }
+    }
+
+    fn error(&self, message: String) -> Error {
+        Error::Resume { file: self.file.clone(), message }
+    }
+
+    pub(crate) const fn saved_optimiser(&self) -> &SavedOptimiser {
+        &self.optimiser
     }
 
     pub(crate) fn params(&self, layout: &Arc<Layout>) -> Result<Params<f32>> {
@@ -112,9 +184,11 @@ impl TrainingState {
     ) -> Result<()> {
         match &self.weighting {
             Some(state) => weighting.restore(state, step, self.history.epochs.len() as u64),
+            // A weighting starts with the first epoch.
+            None if self.history.epochs.is_empty() && self.partway.is_none() => Ok(()),
             None => {
                 let message = "was trained with equal weights, expected the same weighting";
-                Err(resume("the training state", message.to_owned()))
+                Err(self.error(message.to_owned()))
             }
         }
     }
@@ -126,8 +200,4 @@ impl TrainingState {
     ) -> Result<Optimiser<f32>> {
         Ok(self.optimiser.restore(config.optimiser(), layout)?)
     }
-}
-
-fn resume(file: &str, message: String) -> Error {
-    Error::Resume { file: file.to_owned(), message }
 }

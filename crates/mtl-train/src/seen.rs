@@ -1,9 +1,10 @@
 //! Means over an epoch of what a weighting saw and answered.
 
 use mtl_nn::Step;
+use serde::{Deserialize, Serialize};
 
 /// Running sums; see [`crate::EpochRecord`].
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WeightingMeans {
     steps: f64,
     weights: Vec<f64>,

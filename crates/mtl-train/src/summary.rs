@@ -26,22 +26,46 @@ pub struct LabelSummary {
     pub mean: Option<f64>,
 }
 
-/// Rows and labels of the parts that have rows.
-pub fn summarise(dataset: &Dataset) -> Vec<Part> {
-    let parts =
-        [("train", &dataset.train), ("validation", &dataset.validation), ("test", &dataset.test)];
-    let with_rows = parts.into_iter().filter(|(_, table)| !table.is_empty());
-    let part = |(part, table): (&'static str, &FeatureTable)| Part {
-        part,
-        rows: table.n_rows(),
-        labels: table.labels().iter().map(|(name, values)| label(name, values)).collect(),
+/// Rows and labels of the parts that have rows; `train` is what [`fit`](crate::fit) found of the
+/// training rows.
+pub fn summarise<R>(train: &Part, dataset: &Dataset<R>) -> Vec<Part> {
+    let tables = [("validation", &dataset.validation), ("test", &dataset.test)];
+    let with_rows = tables.into_iter().filter(|(_, table)| !table.is_empty());
+    let part = |(part, table): (&'static str, &FeatureTable)| {
+        let mut counter = PartCounter::default();
+        counter.add(table);
+        counter.finish(part)
     };
-    with_rows.map(part).collect()
+    [train.clone()].into_iter().chain(with_rows.map(part)).collect()
 }
 
-fn label(name: &str, values: &[f32]) -> LabelSummary {
-    let known = values.iter().filter(|value| !value.is_nan());
-    let (labelled, sum) = known.fold((0, 0.0), |(n, sum), &v| (n + 1, sum + f64::from(v)));
-    let mean = (labelled > 0).then(|| sum / labelled as f64);
-    LabelSummary { label: name.to_owned(), labelled, mean }
+/// Counts rows and labels that come in blocks.
+#[derive(Default)]
+pub(crate) struct PartCounter {
+    rows: usize,
+    /// Name, rows that carry it, sum.
+    labels: Vec<(String, usize, f64)>,
+}
+
+impl PartCounter {
+    pub(crate) fn add(&mut self, table: &FeatureTable) {
+        self.rows += table.n_rows();
+        if self.labels.is_empty() {
+            self.labels = table.labels().iter().map(|(name, _)| (name.clone(), 0, 0.0)).collect();
+        }
+        for ((_, n, sum), (_, values)) in self.labels.iter_mut().zip(table.labels()) {
+            for &value in values.iter().filter(|value| !value.is_nan()) {
+                *n += 1;
+                *sum += f64::from(value);
+            }
+        }
+    }
+
+    pub(crate) fn finish(self, part: &'static str) -> Part {
+        let label = |(label, labelled, sum): (String, usize, f64)| {
+            let mean = (labelled > 0).then(|| sum / labelled as f64);
+            LabelSummary { label, labelled, mean }
+        };
+        Part { part, rows: self.rows, labels: self.labels.into_iter().map(label).collect() }
+    }
 }

@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use mtl_feature::FeatureTable;
 use mtl_loss::{Gram, Running, Setup, State, StepInput, Weigher, WeightingConfig, Weights};
 use mtl_model::Model;
 use mtl_nn::checkpoint::SavedOptimiser;
@@ -13,7 +12,6 @@ use mtl_nn::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::initial_losses::initial_losses;
 use crate::{Error, Result};
 
 /// The `[loss]` table.
@@ -176,7 +174,7 @@ impl Weighting {
     pub(crate) fn of_model(
         config: &LossConfig,
         model: &Model,
-        train: &FeatureTable,
+        initial_losses: &[f64],
         rule: Rule,
     ) -> Result<Option<Self>> {
         let Some(method) = config.weighting.as_ref().filter(|m| m.name() != "equal") else {
@@ -184,8 +182,7 @@ impl Weighting {
         };
         let names: Vec<String> =
             model.graph().losses().iter().map(|(name, _)| name.clone()).collect();
-        let initial = initial_losses(model, train, &names)?;
-        Ok(Some(Self::new(method, &names, Some(&initial), rule)?))
+        Ok(Some(Self::new(method, &names, Some(initial_losses), rule)?))
     }
 
     /// The step that this weighting needs.

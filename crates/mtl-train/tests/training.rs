@@ -106,7 +106,7 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() -> Result<(), Failure> {
     let state = fit(&mut first, tables, &config(2), None, &mut Silent)?.state;
     let state = TrainingState::from_bytes(&state.to_bytes(), "state")?;
     let mut resumed = Model::new(spec, data.schema.clone(), 99)?;
-    state.check(&resumed, &config(4), &data.train, "state")?;
+    state.check(&resumed, &config(4))?;
     let found = fit(&mut resumed, tables, &config(4), Some(&state), &mut Silent)?;
     assert_same(&whole, &resumed)?;
     assert_eq!(found.history.best_epoch, expected.history.best_epoch);
@@ -116,10 +116,11 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() -> Result<(), Failure> {
     assert_eq!(monitored(&found.history.epochs), monitored(&expected.history.epochs));
 
     let other = TrainConfig { batch_size: 9, ..config(4) };
-    let error = state.check(&resumed, &other, &data.train, "state").unwrap_err();
+    let error = state.check(&resumed, &other).unwrap_err();
     assert_eq!(error.to_string(), "state: `batch_size` was 700, and is 9 now");
     let (was, is) = (data.train.n_rows(), data.test.n_rows());
-    let error = state.check(&resumed, &config(4), &data.test, "state").unwrap_err();
+    let tables = (&data.test, &data.validation);
+    let error = fit(&mut resumed, tables, &config(4), Some(&state), &mut Silent).unwrap_err();
     assert_eq!(error.to_string(), format!("state: the training rows were {was}, and are {is} now"));
     Ok(())
 }

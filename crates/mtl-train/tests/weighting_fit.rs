@@ -10,8 +10,8 @@ use mtl_loss::WeightingConfig;
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_nn::{Batch, Optimiser};
 use mtl_train::{
-    Fitted, History, LossConfig, SharedParameters, Silent, TrainConfig, TrainingState, Weighting,
-    fit,
+    Fitted, History, LossConfig, Observer, SharedParameters, Silent, TrainConfig, TrainingState,
+    Weighting, fit,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -130,6 +130,76 @@ fn every_method_resumes_as_if_it_had_never_stopped() -> Result<(), Failure> {
         assert_same(&model, &resumed, method)?;
         assert_eq!(told(&whole.history)?, told(&rest.history)?, "{method}");
     }
+    Ok(())
+}
+
+/// Interrupts after so many steps.
+struct After(usize);
+
+impl Observer for After {
+    fn step_done(&mut self, _loss: f64) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn interrupts(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn every_method_goes_on_from_any_step_as_if_it_had_never_stopped() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    let tables = (&data.train, &data.validation);
+    let per_epoch = data.train.n_rows().div_ceil(400);
+    // With dropout, and the best epoch chosen.
+    let fit =
+        |model: &mut Model, method, state: Option<&TrainingState>, watch: &mut dyn Observer| {
+            fit(model, tables, &config(method, 2).unwrap(), state, watch)
+        };
+    let model = || Model::new(spec.clone(), data.schema.clone(), 3);
+    for method in WeightingConfig::NAMES {
+        let mut whole = model()?;
+        let expected = fit(&mut whole, method, None, &mut Silent)?;
+        // The first step, the middle of an epoch, its last step, and the next one's first.
+        let (mut state, mut done) = (None::<TrainingState>, 0);
+        for stop in [1, per_epoch / 2, per_epoch, per_epoch + 1] {
+            let left = fit(&mut model()?, method, state.as_ref(), &mut After(stop - done))?.state;
+            let (epochs, steps) = (left.history().epochs.len(), left.steps_partway());
+            assert_eq!(epochs * per_epoch + steps.unwrap(), stop, "{method}");
+            (state, done) = (Some(TrainingState::from_bytes(&left.to_bytes(), "state")?), stop);
+        }
+        let mut resumed = model()?;
+        let rest = fit(&mut resumed, method, state.as_ref(), &mut Silent)?;
+        assert_eq!(rest.state.steps_partway(), None);
+        assert_same(&whole, &resumed, method)?;
+        assert_eq!(told(&expected.history)?, told(&rest.history)?, "{method}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_interruption_within_and_between_blocks_changes_nothing() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    let nothing = data.train.select(&[]);
+    let tables = (&data.train, &nothing);
+    // Blocks of three steps, the last one of 100 rows; the last block is shorter.
+    let config = TrainConfig { shuffle_rows: Some(900), ..config("gradnorm", 2)? };
+    let model = || Model::new(spec.clone(), data.schema.clone(), 3);
+    let mut whole = model()?;
+    let expected = fit(&mut whole, tables, &config, None, &mut Silent)?;
+    let mut stop = 0;
+    loop {
+        stop += 1;
+        let left = fit(&mut model()?, tables, &config, None, &mut After(stop))?.state;
+        if left.steps_partway().is_none() {
+            break;
+        }
+        let mut resumed = model()?;
+        let rest = fit(&mut resumed, tables, &config, Some(&left), &mut Silent)?;
+        assert_same(&whole, &resumed, &stop.to_string())?;
+        assert_eq!(told(&expected.history)?, told(&rest.history)?, "{stop}");
+    }
+    assert!(stop > 7, "an epoch has steps in several blocks: {stop}");
     Ok(())
 }
 

@@ -7,9 +7,13 @@ use crate::args::CheckArgs;
 use crate::render;
 
 pub(crate) fn run(args: &CheckArgs, json: bool) -> anyhow::Result<()> {
-    let audit = audit(&RunConfig::read(&args.config)?)?;
+    let config = RunConfig::read(&args.config)?;
+    let audit = audit(&config)?;
     if json {
         return render::json(&audit);
+    }
+    if config.data.stream {
+        println!("of the training rows, which are streamed, the first block:");
     }
     print(&audit);
     Ok(())

@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod importance;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod predict;

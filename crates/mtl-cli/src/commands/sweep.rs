@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use anyhow::Context;
-use mtl_data::Dataset;
+use mtl_data::{Dataset, Loader, TrainingRows};
 use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_train::{
-    Axis, LossConfig, Monitor, RunConfig, Sweep, SweepPoint, TrainConfig, evaluate, fit, summarise,
+    Axis, Fitted, LossConfig, Monitor, Part, RunConfig, Sweep, SweepPoint, TrainConfig, evaluate,
+    fit, summarise,
 };
 
 use crate::args::SweepArgs;
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
     commands::prepare_figures(args.figures.as_deref())?;
-    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
+    let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     let (reported, rows) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
         (false, _) => ("test", dataset.test.n_rows()),
         (true, false) => ("validation", dataset.validation.n_rows()),
@@ -40,11 +41,13 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
             "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`"
         ),
     };
-    let mut points = Vec::with_capacity(candidates.len());
+    let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
     for (i, method) in candidates.iter().enumerate() {
         let title = format!("{}/{} {}", i + 1, candidates.len(), method.name());
         let trained = train(&config, &spec, &dataset, method, &monitors, Bar::new(title));
-        points.push(trained.with_context(|| format!("weighting `{}`", method.name()))?);
+        let (point, part) = trained.with_context(|| format!("weighting `{}`", method.name()))?;
+        points.push(point);
+        parts = summarise(&part, &dataset);
     }
     let metrics = monitors.map(|monitor| Axis {
         name: monitor.name().to_owned(),
@@ -57,7 +60,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         reported,
         rows,
         seed: config.train.seed,
-        parts: summarise(&dataset),
+        parts,
         metrics,
         points,
         configuration: std::fs::read_to_string(&args.config)?,
@@ -168,16 +171,16 @@ fn count(n_losses: usize, grid: usize) -> Option<usize> {
 fn train(
     config: &RunConfig,
     spec: &ModelSpec,
-    dataset: &Dataset,
+    dataset: &Dataset<Box<dyn TrainingRows>>,
     method: &WeightingConfig,
     monitors: &[Monitor; 2],
     mut bar: Bar,
-) -> anyhow::Result<SweepPoint> {
+) -> anyhow::Result<(SweepPoint, Part)> {
     let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
     let train = TrainConfig { loss, ..config.train.clone() };
     let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
     let tables = (&dataset.train, &dataset.validation);
-    let history = fit(&mut model, tables, &train, None, &mut bar)?.history;
+    let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
     drop(bar);
     let rows = if dataset.test.is_empty() { &dataset.validation } else { &dataset.test };
     let found = evaluate(&model, rows)?;
@@ -193,14 +196,15 @@ fn train(
         }
         _ => told.into_iter().collect(),
     };
-    Ok(SweepPoint {
+    let point = SweepPoint {
         weighting: method.name().to_owned(),
         weights,
         values: [value(&monitors[0])?, value(&monitors[1])?],
         on_front: false,
         best_epoch: history.best_epoch.unwrap_or(history.epochs.len()),
         seconds: history.seconds(),
-    })
+    };
+    Ok((point, part))
 }
 
 fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {

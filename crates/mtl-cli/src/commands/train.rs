@@ -1,21 +1,23 @@
 //! `mtl train`: one model, from a configuration to a folder.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use mtl_data::Dataset;
+use mtl_data::{Dataset, Loader, TrainingRows};
 use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
     EpochRecord, Evaluation, Observer, RunConfig, Sampled, Trained, TrainingState, calibrate,
-    evaluate, fit, gates, summarise,
+    check_start, evaluate, fit, gates, summarise,
 };
 
 use crate::args::TrainArgs;
 use crate::commands::CONFIG;
 use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::print_metrics;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::Bar;
 use crate::{commands, render};
 
@@ -28,7 +30,11 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     mtl_model::prepare_folder(&args.out)?;
     commands::prepare_figures(args.figures.as_deref())?;
     let weights = args.init.as_deref().map(read).transpose()?;
-    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
+    let before = args.from.as_deref().map(Model::load).transpose()?;
+    if let (Some(before), Some(folder)) = (&before, &args.from) {
+        check_start(before.spec(), &spec, folder)?;
+    }
+    let dataset = open_data(&config, args, before.as_ref())?;
     if config.calibration.needs_rows() && dataset.validation.is_empty() {
         let file = args.config.display();
         let expected = "expected `split` or `validation` in [data]";
@@ -36,32 +42,38 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     let name = spec.model.name.clone();
     let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
+    mtl_model::check_memory(model.graph().layout(), config.train.copies(true))?;
     if let (Some(file), Some(weights)) = (&args.init, &weights) {
         let read = mtl_export::read_safetensors(&mut model.params, weights);
         read.with_context(|| file.display().to_string())?;
     }
     let partial = Partial::beside(&args.out);
-    let state =
-        if args.resume { partial.find(&args.out, &model, &config, &dataset.train)? } else { None };
-    let mut watch = Watch { bar: Bar::new(&name), partial: &partial, failed: None };
+    let start = start(args, &partial, before, &model, &config)?;
+    let interrupt = Interrupt::listen()?;
+    let mut watch =
+        Watch { bar: Bar::new(&name), partial: &partial, failed: None, interrupt: &interrupt };
     let tables = (&dataset.train, &dataset.validation);
-    let fitted = fit(&mut model, tables, &config.train, state.as_ref(), &mut watch);
+    let fitted = fit(&mut model, tables, &config.train, start.as_ref(), &mut watch);
     if let Some(error) = watch.failed.take() {
         return Err(error.into());
     }
     drop(watch);
     let fitted = fitted.map_err(|error| rescue(error, &model, args))?;
-    let rows = if config.calibration.needs_rows() { &dataset.validation } else { &dataset.train };
-    let calibration = calibrate(&mut model, rows, &config.calibration, Sampled::AsTrained)?;
+    if let Some(steps) = fitted.state.steps_partway() {
+        let epoch = fitted.history.epochs.len() + 1;
+        return Err(interrupted((epoch, steps), &partial, args).into());
+    }
+    interrupt.ignore();
+    let looked_at = rows_to_look_at(&dataset, &config)?;
+    let calibration = calibrate(&mut model, &looked_at, &config.calibration, Sampled::AsTrained)?;
     let (validation, test) = measure(&model, &dataset)?;
-    let gate_rows = if validation.is_some() { &dataset.validation } else { &dataset.train };
     let trained = Trained {
-        gates: gates(&model, gate_rows)?,
+        gates: gates(&model, &looked_at)?,
         model: name,
         version: env!("CARGO_PKG_VERSION"),
         parameters: model.n_parameters(),
         seed: config.train.seed,
-        parts: summarise(&dataset),
+        parts: summarise(&fitted.train, &dataset),
         history: fitted.history,
         calibration,
         validation,
@@ -71,6 +83,59 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     save(&model, &trained, &fitted.state, args)?;
     partial.remove();
     if json { render::json(&trained) } else { print(&trained, &args.out) }
+}
+
+/// Training rows where they lie, and the others in memory.
+type Data = Dataset<Box<dyn TrainingRows>>;
+
+/// The data, encoded by a schema of its own, or by that of the model to start from and what is new.
+fn open_data(config: &RunConfig, args: &TrainArgs, before: Option<&Model>) -> anyhow::Result<Data> {
+    let loader = Loader::new(&config.data, config.features.clone(), config.labels()?);
+    let (Some(before), Some(folder)) = (before, &args.from) else { return Ok(loader.open()?) };
+    let opened = loader.extending(before.schema()).open();
+    opened.map_err(|error| match error {
+        mtl_data::Error::Feature(error @ mtl_feature::Error::Differs { .. }) => {
+            anyhow::Error::from(error).context(folder.display().to_string())
+        }
+        other => other.into(),
+    })
+}
+
+/// Where training begins, if not at the beginning: the state of an interrupted run, or a model.
+fn start(
+    args: &TrainArgs,
+    partial: &Partial,
+    before: Option<Model>,
+    model: &Model,
+    config: &RunConfig,
+) -> anyhow::Result<Option<TrainingState>> {
+    let Some((before, folder)) = before.zip(args.from.as_deref()) else {
+        return if args.resume { partial.find(Some(&args.out), model, config) } else { Ok(None) };
+    };
+    // What `--out` holds is another run's: it may be the model that this one starts from.
+    let interrupted = if args.resume { partial.find(None, model, config)? } else { None };
+    if interrupted.is_some() {
+        return Ok(interrupted);
+    }
+    let file = folder.join(STATE);
+    let saved = match file.exists() {
+        true => Some(TrainingState::from_bytes(&read(&file)?, &file.display().to_string())?),
+        false => None,
+    };
+    let carried = TrainingState::carried(&before, saved.as_ref(), model, &config.train);
+    carried.map(Some).with_context(|| folder.display().to_string())
+}
+
+/// The validation rows, or training rows where there are none: of a stream, the first block.
+fn rows_to_look_at<'d>(
+    dataset: &'d Data,
+    config: &RunConfig,
+) -> anyhow::Result<Cow<'d, FeatureTable>> {
+    if !dataset.validation.is_empty() {
+        return Ok(Cow::Borrowed(&dataset.validation));
+    }
+    let first = dataset.train.blocks(config.train.shuffle_rows).next();
+    Ok(first.transpose()?.unwrap_or_default())
 }
 
 /// The model's folder, with what training adds to it.
@@ -115,13 +180,22 @@ fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::E
     }
 }
 
+/// What to say of a run that was stopped after so many steps of an epoch.
+fn interrupted((epoch, steps): (usize, usize), partial: &Partial, args: &TrainArgs) -> Interrupted {
+    let (state, config, out) = (partial.0.display(), args.config.display(), args.out.display());
+    Interrupted(format!(
+        "interrupted after step {steps} of epoch {epoch}; wrote {state}, from where \
+         `mtl train {config} --out {out} --resume` goes on"
+    ))
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
 }
 
 fn measure(
     model: &Model,
-    dataset: &Dataset,
+    dataset: &Data,
 ) -> anyhow::Result<(Option<Evaluation>, Option<Evaluation>)> {
     let of = |table: &FeatureTable| match table.is_empty() {
         true => Ok(None),
@@ -142,16 +216,14 @@ impl Partial {
     /// The state of an interrupted run, or else of the ended one in the folder.
     fn find(
         &self,
-        out: &Path,
+        out: Option<&Path>,
         model: &Model,
         config: &RunConfig,
-        train: &FeatureTable,
     ) -> anyhow::Result<Option<TrainingState>> {
-        for path in [self.0.clone(), out.join(STATE)] {
+        for path in [Some(self.0.clone()), out.map(|out| out.join(STATE))].into_iter().flatten() {
             if path.exists() {
-                let file = path.display().to_string();
-                let state = TrainingState::from_bytes(&std::fs::read(&path)?, &file)?;
-                state.check(model, &config.train, train, &file)?;
+                let state = TrainingState::from_bytes(&read(&path)?, &path.display().to_string())?;
+                state.check(model, &config.train)?;
                 return Ok(Some(state));
             }
         }
@@ -164,11 +236,12 @@ impl Partial {
     }
 }
 
-/// A progress bar that also writes the state after each epoch.
+/// A progress bar that also writes the state after each epoch, and stops when it is asked to.
 struct Watch<'a> {
     bar: Bar,
     partial: &'a Partial,
     failed: Option<mtl_nn::Error>,
+    interrupt: &'a Interrupt,
 }
 
 impl Observer for Watch<'_> {
@@ -192,6 +265,10 @@ impl Observer for Watch<'_> {
         if let Err(error) = write_atomic(&self.partial.0, &state().to_bytes()) {
             self.failed = Some(error);
         }
+    }
+
+    fn interrupts(&self) -> bool {
+        self.interrupt.is_asked()
     }
 
     fn wants_to_stop(&self) -> bool {

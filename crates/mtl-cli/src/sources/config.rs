@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mtl_data::Loader;
 use mtl_train::{Contender, RunConfig};
 
 use super::{NAMES, Source};
@@ -21,6 +22,6 @@ pub(crate) fn source(path: &str, names: &[String]) -> anyhow::Result<Source> {
         Ok(Contender { name: name.clone(), spec, train })
     };
     let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
-    let dataset = mtl_data::load(&config.data, config.features.clone(), config.labels()?)?;
+    let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     Ok(Source { dataset, contenders, truths: Vec::new() })
 }

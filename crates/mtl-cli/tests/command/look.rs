@@ -8,14 +8,16 @@ use crate::support::{COLUMNS, CONFIG, Home, csv, rows};
 fn a_first_configuration_runs_as_it_is_and_replaces_nothing() {
     let home = Home::new();
     let mut text =
-        "at,user_id,sku,history,genres,price,note,is_click,added_to_cart,bought\n".to_owned();
+        "at,day_date,user_id,sku,history,genres,price,note,is_click,added_to_cart,bought\n"
+            .to_owned();
     for i in 0..500_usize {
         let history: Vec<String> = (0..i % 4).map(|j| format!("s{}", (i + j) % 17)).collect();
         let (click, cart) = (i % 3 == 0, i % 6 == 0);
         let (bought, price) = (i % 12 == 0, (i * 37 % 400) as f64 / 4.0);
         writeln!(
             text,
-            "2026-03-{:02},u{},s{},{},{},{price},row {i},{},{},{}",
+            "2026-03-{:02},202603{:02},u{},s{},{},{},{price},row {i},{},{},{}",
+            1 + i % 28,
             1 + i % 28,
             i % 23,
             i % 17,
@@ -44,6 +46,8 @@ fn a_first_configuration_runs_as_it_is_and_replaces_nothing() {
         (Some("sku"), Some("din"))
     );
     assert_eq!(named("feature", "genres")["pooling"].as_str(), Some("mean"));
+    assert_eq!(named("feature", "at")["parts"].as_array().unwrap().len(), 1, "no time of day");
+    assert_eq!(named("feature", "day_date")["parts"].as_array().unwrap().len(), 1);
     assert_eq!(named("feature", "price")["kind"].as_str(), Some("numeric"));
     assert_eq!(named("feature", "sku")["kind"].as_str(), Some("categorical"));
     assert!(

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use mtl_feature::{Cell, Chunk, Key, RawColumn, TextColumn, Values};
+use mtl_feature::{Cell, Chunk, Key, RawColumn, TextColumn, Values, calendar};
 
 use super::features::{FeatureSet, TAG, VIDEO_AGE, user_columns, video_columns};
 use super::folder::Folder;
 use super::log::DAYS;
 use crate::load::{Columns, on_a_thread};
-use crate::{Error, ReadOptions, Reader, Result, calendar};
+use crate::{Error, ReadOptions, Reader, Result};
 
 /// When a video was uploaded; read for its age.
 const UPLOADED: &str = "upload_dt";

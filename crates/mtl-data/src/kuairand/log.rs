@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use mtl_feature::{Cell, Chunk, RawColumn, Values};
+use mtl_feature::{Cell, Chunk, RawColumn, Values, calendar};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Summary;
 use super::features::{FeatureSet, HOUR, WEEKDAY, log_columns};
 use super::folder::Folder;
 use crate::load::{Columns, on_a_thread};
-use crate::{Bound, Error, ReadOptions, Reader, Result, Split, calendar};
+use crate::{Bound, Error, ReadOptions, Reader, Result, Split};
 
 /// Labels that the log has.
 pub(super) const LABELS: [&str; 3] = ["is_click", "is_like", "long_view"];

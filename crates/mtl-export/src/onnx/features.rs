@@ -11,9 +11,10 @@ use crate::{Error, Result};
 
 /// The slots of a graph that a schema fills.
 ///
-/// A feature with a vocabulary or a hash is an input of ids (batch, int64) of its name; a sequence
-/// of them is one of batch × `<name>.length`, places after the last item holding [`NO_ITEM`]; a
-/// numeric feature is an input of raw numbers (batch, double), NaN where the value is missing.
+/// A feature with a vocabulary or a hash, or a part of a date, is an input of ids (batch, int64) of
+/// its name; a sequence of ids is one of batch × `<name>.length`, places after the last item holding
+/// [`NO_ITEM`]; a numeric feature is an input of raw numbers (batch, double), NaN where the value is
+/// missing. Ages come in standardised.
 #[derive(Debug)]
 pub(crate) struct Slots<'a> {
     schema: &'a Schema,
@@ -41,7 +42,7 @@ impl<'a> Slots<'a> {
     pub(crate) fn ids(&mut self, slot: &str, to: &mut Writer) -> Result<String> {
         let schema = self.schema;
         self.once(slot, |feature| match schema.ids_of(feature).encoding() {
-            Encoding::Vocabulary(_) | Encoding::Hashed { .. } => {
+            Encoding::Vocabulary(_) | Encoding::Hashed { .. } | Encoding::Part(_) => {
                 Ok(to.id_input(feature.name(), "ids by the vocabulary beside this file"))
             }
             Encoding::Quantiles(quantiles) => {
@@ -77,6 +78,16 @@ impl<'a> Slots<'a> {
                 let y = to.cast(name, &y, DataType::Float);
                 Ok(to.column(name, &y))
             }
+            Encoding::Age(scaling) => {
+                let (name, x) = (feature.name(), to.number_input(feature.name(), AGE));
+                let mut y = to.node(name, "IsNaN", &[&x]);
+                if !is_indicator {
+                    let missing = to.double(scaling.missing.into());
+                    y = to.node(name, "Where", &[&y, &missing, &x]);
+                }
+                let y = to.cast(name, &y, DataType::Float);
+                Ok(to.column(name, &y))
+            }
             _ => Err(unwritable(feature.name(), "its encoding gives no numbers")),
         })
     }
@@ -105,6 +116,8 @@ impl<'a> Slots<'a> {
 const NUMBER: &str = "the raw number, NaN where it is missing";
 
 const LIST: &str = "ids by the vocabulary beside this file, then -1";
+
+const AGE: &str = "the standardised age by the file beside this one, NaN where it is missing";
 
 fn unwritable(name: &str, reason: &str) -> Error {
     Error::Unwritable { what: "feature", name: name.to_owned(), reason: reason.to_owned() }

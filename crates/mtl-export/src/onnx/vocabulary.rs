@@ -1,8 +1,8 @@
 //! What stands beside the `.onnx` file: how raw values become its inputs.
 
 use mtl_feature::{
-    Encoding, FIRST_KNOWN, FeatureSpec, FittedFeature, Keep, Key, MISSING, SEPARATOR, Schema,
-    UNSEEN,
+    CROSS_SEPARATOR, Encoding, FIRST_KNOWN, FeatureSpec, FittedFeature, Keep, Key, MISSING,
+    SEPARATOR, Schema, UNSEEN,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,6 +25,7 @@ pub(super) fn describe(schema: &Schema, inputs: &[&str], outputs: &[&str]) -> Va
 
 /// What shares another feature's ids has that feature's values here too.
 fn input(schema: &Schema, feature: &FittedFeature) -> Value {
+    let offset = feature.spec().utc_offset.map(|offset| offset.to_string());
     let mut input = match schema.ids_of(feature).encoding() {
         Encoding::Vocabulary(vocabulary) => {
             let values: Vec<Value> = vocabulary.keys().iter().map(value).collect();
@@ -42,11 +43,24 @@ fn input(schema: &Schema, feature: &FittedFeature) -> Value {
             } })
         }
         Encoding::Quantiles(quantiles) => json!({ "kind": "number", "edges": quantiles.edges }),
+        Encoding::Part(part) => json!({ "kind": "date_part", "part": part, "utc_offset": offset }),
+        // (−days since 1970 − shift) / scale, in 64 bits.
+        Encoding::Age(scaling) => json!({
+            "kind": "age_days", "utc_offset": offset,
+            "shift": scaling.shift, "scale": scaling.scale,
+        }),
         _ => json!({ "kind": "number" }),
     };
     input["column"] = json!(feature.column());
     if feature.is_sequence() {
         input["sequence"] = sequence(feature.spec());
+    }
+    // A cross: the values of the columns in this order, with U+001F between.
+    if feature.columns().len() > 1 {
+        let mut columns = feature.columns();
+        columns.sort_unstable();
+        input["column"] = json!(columns);
+        input["joined_by"] = json!(CROSS_SEPARATOR);
     }
     input
 }

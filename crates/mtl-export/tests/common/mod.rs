@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use mtl_feature::{
-    Chunk, FeatureSpec, FeatureTable, Keep, Pooling, RawColumn, Rows, Schema, SchemaFitter,
-    SchemaSpec, Targets, Transform,
+    Chunk, DatePart, FeatureSpec, FeatureTable, Keep, Pooling, RawColumn, Rows, Schema,
+    SchemaFitter, SchemaSpec, Targets, Transform, UtcOffset,
 };
 use mtl_model::{Model, ModelSpec, ModelTable};
 
-/// Features of every encoding.
-fn features() -> Vec<FeatureSpec> {
+/// Features of every encoding that reads one value of one column.
+fn plain() -> Vec<FeatureSpec> {
     vec![
         FeatureSpec::categorical("user"),
         FeatureSpec::categorical("city").min_count(2).dim(3),
@@ -35,6 +35,18 @@ fn sequences() -> Vec<FeatureSpec> {
     ]
 }
 
+/// A few of them, with a cross and a time in parts.
+fn derived() -> Vec<FeatureSpec> {
+    vec![
+        FeatureSpec::categorical("user"),
+        FeatureSpec::cross("city by device", ["device", "city"]),
+        FeatureSpec::datetime("time", [DatePart::Hour, DatePart::AgeDays])
+            .dim(2)
+            .utc_offset(UtcOffset::from_minutes(8 * 60).unwrap())
+            .with_missing_indicator(),
+    ]
+}
+
 /// Raw cells of `n` rows; empty texts are missing. From row 40 on there are values that the first
 /// 40 rows do not have.
 pub(crate) struct Raw(Vec<(&'static str, Vec<String>)>);
@@ -42,8 +54,8 @@ pub(crate) struct Raw(Vec<(&'static str, Vec<String>)>);
 impl Raw {
     pub(crate) fn new(n: usize) -> Self {
         let names = [
-            "user", "city", "device", "age", "price", "year", "score", "debt", "item", "history",
-            "click", "buy", "stars",
+            "user", "city", "device", "age", "price", "year", "score", "debt", "time", "item",
+            "history", "click", "buy", "stars",
         ];
         Self(names.map(|name| (name, (0..n).map(|i| Self::cell(name, i)).collect())).to_vec())
     }
@@ -65,6 +77,7 @@ impl Raw {
             "item" => format!("i{}", i % if new { 23 } else { 8 }),
             "history" => Self::history(i % 9, new),
             "stars" => (1 + i % 3).to_string(),
+            "time" => format!("2026-11-{:02}T{:02}:30Z", 1 + i % 28, i * 5 % 24),
             "click" => (i % 3 % 2).to_string(),
             _ => (i % 6 / 5).to_string(),
         }
@@ -106,19 +119,25 @@ pub(crate) const TASKS: [&str; 2] = ["name = 'click'", "name = 'buy'"];
 /// A model of two tasks, or of a chain.
 pub(crate) fn model(settings: &str, chain: Option<&str>) -> Model {
     let tasks: &[&str] = if chain.is_some() { &[] } else { &TASKS };
-    build(settings, tasks, chain, features())
+    build(settings, tasks, chain, plain())
 }
 
 /// As [`model`], with sequences.
 pub(crate) fn model_of_sequences(settings: &str, attention: &str) -> Model {
     let mut sequences = sequences();
     sequences[1].attention = Some(toml(attention));
-    build(settings, &TASKS, None, [features(), sequences].concat())
+    build(settings, &TASKS, None, [plain(), sequences].concat())
+}
+
+/// As [`model`], of a cross and a time in parts, and a city for whoever wants a domain.
+pub(crate) fn model_of_derived(settings: &str) -> Model {
+    let features = [derived(), vec![FeatureSpec::categorical("city")]].concat();
+    build(settings, &TASKS, None, features)
 }
 
 /// A model of tasks of any kind.
 pub(crate) fn model_of(settings: &str, tasks: &[&str]) -> Model {
-    build(settings, tasks, None, features())
+    build(settings, tasks, None, plain())
 }
 
 /// A model whose parameters are anything but initial: biases, statistics and first-order weights

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mtl_feature::{Cell, Key, RawColumn};
+use mtl_feature::{Cell, Key, RawColumn, is_datetime};
 
 /// Distinct values that are kept: more are "many", whatever their number.
 const MOST: usize = 50_000;
@@ -23,7 +23,7 @@ pub(super) struct Column {
     pub(super) ones: usize,
     pub(super) smallest: f64,
     pub(super) largest: f64,
-    /// Cells that begin as a date does, and those with a time of day.
+    /// Texts that are a date, and those with a time of day.
     pub(super) dates: usize,
     pub(super) times: usize,
     /// Cells that are lists, in Parquet.
@@ -93,8 +93,9 @@ impl Column {
             let is_integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
             return self.observe_number(value, is_integer);
         }
-        self.dates += usize::from(is_date(text));
-        self.times += usize::from(is_date(text) && text.len() > 12);
+        let is_date = is_datetime(Cell::Text(text));
+        self.dates += usize::from(is_date);
+        self.times += usize::from(is_date && text.len() > 12);
         for (i, separator) in SEPARATORS.into_iter().enumerate() {
             if text.contains(separator) {
                 self.separated[i] += 1;
@@ -122,14 +123,4 @@ impl Column {
             items.insert(key);
         }
     }
-}
-
-/// Whether a text begins as `2026-11-24` does.
-fn is_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() >= 10
-        && (0..10).all(|i| match i {
-            4 | 7 => bytes[i] == b'-',
-            _ => bytes[i].is_ascii_digit(),
-        })
 }

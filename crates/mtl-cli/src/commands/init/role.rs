@@ -13,6 +13,10 @@ pub(super) enum Role {
         is_group: bool,
     },
     Numeric,
+    /// Dates, with a time of day or without.
+    Datetime {
+        has_time: bool,
+    },
     /// A list of names, with the feature whose ids it shares.
     Sequence {
         separator: Option<char>,
@@ -99,10 +103,12 @@ fn feature(column: &Column) -> Role {
         return Role::Left("every row has the same value");
     }
     if column.dates == present {
-        return Role::Left("a date or a time");
+        return Role::Datetime { has_time: column.times > 0 };
     }
-    if column.numbers == present && looks_like_time(column) {
-        return Role::Left("looks like a time in seconds or milliseconds");
+    if column.numbers == present
+        && let Some(has_time) = looks_like_time(column)
+    {
+        return Role::Datetime { has_time };
     }
     let is_number = column.numbers == present;
     if is_number && !is_id && (column.integers < present || distinct > 20) {
@@ -114,12 +120,14 @@ fn feature(column: &Column) -> Role {
     Role::Categorical { is_group: false }
 }
 
-/// Between 2001 and 2065, in seconds or milliseconds, under a name that says so.
-fn looks_like_time(column: &Column) -> bool {
+/// Between 2001 and 2065, in seconds or milliseconds or as a date such as 20261124, under a name that
+/// says so; whether with a time of day.
+fn looks_like_time(column: &Column) -> Option<bool> {
     let range = |low: f64, high: f64| column.smallest >= low && column.largest < high;
     let name = column.name.to_lowercase();
     let says_so = ["time", "date", "ts", "_at"].iter().any(|word| name.contains(word));
-    says_so && (range(1e9, 3e9) || range(1e12, 3e12))
+    let has_time = range(1e9, 3e9) || range(1e12, 3e12);
+    (says_so && (has_time || range(20_010_101.0, 20_651_232.0))).then_some(has_time)
 }
 
 /// The sequence that a column of texts or lists is, if it is one.

@@ -79,6 +79,17 @@ fn feature(text: &mut String, column: &Column, role: &Role) {
                 line(text, "missing_indicator = true", &format!("{} are missing", column.missing));
             }
         }
+        Role::Datetime { has_time } => {
+            let _ = write!(text, "\n[[feature]]\nname = {name}\nkind = \"datetime\"\n");
+            let parts = match has_time {
+                true => "parts = [\"hour\", \"weekday\"]",
+                false => "parts = [\"weekday\"]",
+            };
+            line(text, parts, "or \"hour_of_week\", \"day\", \"month\", \"age_days\"");
+            if column.numbers > 0 {
+                text.push_str("# numbers are in UTC; `utc_offset = \"+08:00\"` makes them local\n");
+            }
+        }
         Role::Sequence { separator, shares } => {
             let _ = write!(text, "\n[[feature]]\nname = {name}\nkind = \"sequence\"\n");
             if let Some(separator) = separator {

@@ -8,19 +8,25 @@ const DAYS_OF_ERA: i64 = 146_097;
 const DAYS_TO_1970: i64 = 719_468;
 
 /// The date so many days after 1 January 1970, such as `2022-05-01`.
-pub(crate) fn iso_date(days: i32) -> String {
-    let days = i64::from(days) + DAYS_TO_1970;
+pub fn iso_date(days: i32) -> String {
+    let (year, month, day) = date_of(days.into());
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// The year, month and day of the date so many days after 1 January 1970.
+pub fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + DAYS_TO_1970;
     let (era, day) = (days.div_euclid(DAYS_OF_ERA), days.rem_euclid(DAYS_OF_ERA));
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{day:02}", year + era * 400 + next)
+    (year + era * 400 + next, month, day)
 }
 
 /// The days from 1 January 1970 to a date; `None` if there is no such date.
-pub(crate) fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
+pub fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         2 => 28 + i64::from(is_leap),
@@ -38,7 +44,7 @@ pub(crate) fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// The day of the week, 0 for Monday.
-pub(crate) fn weekday(days: i64) -> i64 {
+pub fn weekday(days: i64) -> i64 {
     // 1 January 1970 was a Thursday.
     (days + 3).rem_euclid(7)
 }

@@ -1,0 +1,77 @@
+//! `mtl importance`: how much worse a trained model gets without what a feature says.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mtl_feature::Targets;
+use mtl_train::{Drop, Importance, ImportanceConfig, importance};
+
+use crate::args::ImportanceArgs;
+use crate::{commands, render};
+
+pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
+    let (model, options) = commands::open(&args.model)?;
+    let table = commands::encode(&model, &options, &args.data, Targets::Required)?;
+    let config = ImportanceConfig {
+        repeats: args.repeats,
+        seed: args.seed,
+        within_groups: args.within_groups,
+    };
+    let bar = bar();
+    let found = importance(&model, &table, &config, &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let found = found?;
+    if json {
+        return render::json(&found);
+    }
+    say!("{}: {} rows", args.data.display(), found.rows);
+    print(&found);
+    Ok(())
+}
+
+/// A bar over all measurements; hidden where standard error is no terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("permuting {bar:24} {pos:>6}/{len} {elapsed:>4}");
+    let bar = ProgressBar::no_length();
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A row for each feature, the drop of each metric beside its standard error.
+fn print(found: &Importance) {
+    let metrics = found.baseline.iter();
+    let names = metrics.clone().map(|b| format!("{} {}", b.task, b.metric));
+    let header: Vec<String> = std::iter::once("feature".to_owned()).chain(names).collect();
+    let values = metrics.map(|b| render::number(b.measured.value(), 4));
+    let mut rows: Vec<Vec<String>> =
+        vec![std::iter::once("(as it is)".to_owned()).chain(values).collect()];
+    rows.extend(found.features.iter().map(|feature| {
+        std::iter::once(feature.name.clone()).chain(feature.drops.iter().map(cell)).collect()
+    }));
+    render::table(&header, &rows);
+    let (repeats, within) = (found.config.repeats, found.config.within_groups);
+    let places = if within { " within their groups" } else { "" };
+    say!(
+        "how much worse each metric is with the feature's values permuted{places}: mean of {repeats} ± standard error"
+    );
+    for feature in found.features.iter().filter(|feature| feature.features.len() > 1) {
+        say!("{} are permuted together as {}", feature.features.join(", "), feature.name);
+    }
+    for metric in &found.baseline {
+        if let Some(reason) = metric.measured.reason() {
+            say!("{} {} is undefined: {reason}", metric.task, metric.metric);
+        }
+    }
+}
+
+fn cell(drop: &Drop) -> String {
+    match (drop.mean, drop.standard_error) {
+        (Some(mean), Some(error)) => format!("{mean:+.4} ± {error:.4}"),
+        (Some(mean), None) => format!("{mean:+.4}"),
+        (None, _) => "–".to_owned(),
+    }
+}

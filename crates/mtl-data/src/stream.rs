@@ -1,0 +1,183 @@
+//! Training rows that stay in their files: read, encoded and handed on a block at a time.
+
+use std::borrow::Cow;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{JoinHandle, spawn};
+
+use mtl_feature::{Chunk, FeatureTable, Schema, Targets};
+
+use crate::load::{Columns, training_rows};
+use crate::{Blocks, DataConfig, Error, ReadOptions, Reader, Result, TrainingRows};
+
+/// Rows of a stream's block where nobody says how many.
+pub const STREAM_BLOCK_ROWS: usize = 1 << 20;
+
+/// The training rows of files, encoded by a schema that was fitted to them before.
+///
+/// Each pass reads the files again, in their order, on a thread of its own: while one block trains,
+/// the next is being filled. So two blocks are held, and a few chunks of a file.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    source: Arc<Source>,
+}
+
+/// What the reading thread needs.
+#[derive(Debug)]
+struct Source {
+    /// Without patterns.
+    config: DataConfig,
+    options: ReadOptions,
+    columns: Columns,
+    schema: Schema,
+    n_rows: u64,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        config: DataConfig,
+        columns: Columns,
+        schema: Schema,
+        n_rows: u64,
+    ) -> Result<Self> {
+        let options = config.read_options()?;
+        let source = Source { config, options, columns, schema, n_rows };
+        Ok(Self { source: Arc::new(source) })
+    }
+}
+
+impl TrainingRows for Stream {
+    fn n_rows(&self) -> usize {
+        self.source.n_rows as usize
+    }
+
+    fn blocks(&self, block_rows: Option<usize>) -> Blocks<'_> {
+        let block_rows = block_rows.unwrap_or(STREAM_BLOCK_ROWS);
+        assert!(block_rows > 0, "a block of no rows");
+        // A block is taken, not queued: so there are never more than two.
+        let (sender, receiver) = sync_channel(0);
+        let (source, stop) = (Arc::clone(&self.source), Arc::new(AtomicBool::new(false)));
+        let output = Output { sender, stop: Arc::clone(&stop), block_rows };
+        let thread = spawn(move || {
+            if let Err(error) = source.read(&output) {
+                output.send(Err(error));
+            }
+        });
+        let reading = Reading { receiver: Some(receiver), stop, thread: Some(thread) };
+        Box::new(reading.map(|block| block.map(Cow::Owned)))
+    }
+}
+
+/// Where the reading thread puts blocks.
+struct Output {
+    sender: SyncSender<Result<FeatureTable>>,
+    stop: Arc<AtomicBool>,
+    block_rows: usize,
+}
+
+impl Output {
+    /// Hands a block on; false if nobody wants more.
+    fn send(&self, block: Result<FeatureTable>) -> bool {
+        self.sender.send(block).is_ok()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Source {
+    /// Reads all files and hands block after block on, until nobody wants more.
+    fn read(&self, output: &Output) -> Result<()> {
+        let names = self.columns.names();
+        let encoder = self.schema.encoder(&names, Targets::Required)?;
+        let (mut table, mut n_read, mut n_train) = (encoder.table(), 0, 0);
+        for path in self.config.train.paths() {
+            let reader = Reader::open(path, &self.options)?;
+            self.columns.check(reader.names()).map_err(|error| Error::in_file(path, error))?;
+            for chunk in reader.chunks(&names)? {
+                if output.is_stopped() {
+                    return Ok(());
+                }
+                let mut rest = self.training_rows(path, chunk?, &mut n_read)?;
+                while let Some(chunk) = rest {
+                    let (head, tail) = cut(chunk, output.block_rows - table.n_rows());
+                    n_train += head.n_rows() as u64;
+                    encoder.encode(&head, &mut table).map_err(|e| Error::in_file(path, e))?;
+                    if table.n_rows() == output.block_rows
+                        && !output.send(Ok(std::mem::replace(&mut table, encoder.table())))
+                    {
+                        return Ok(());
+                    }
+                    rest = tail;
+                }
+            }
+        }
+        if n_train != self.n_rows {
+            let first = self.config.train.paths().first().map_or(Path::new(""), |path| path);
+            let before = self.n_rows;
+            let problem = format!("with the files after it has {n_train} training rows now");
+            return Err(Error::format(first, format!("{problem}, and had {before} before")));
+        }
+        if !table.is_empty() {
+            output.send(Ok(table));
+        }
+        Ok(())
+    }
+
+    fn training_rows(&self, path: &Path, chunk: Chunk, n_read: &mut u64) -> Result<Option<Chunk>> {
+        let first = *n_read;
+        *n_read += chunk.n_rows() as u64;
+        training_rows(self.config.split.as_ref(), path, chunk, first)
+    }
+}
+
+/// A chunk's first rows, and the others if there are any.
+fn cut(chunk: Chunk, n_first: usize) -> (Chunk, Option<Chunk>) {
+    let n_rows = chunk.n_rows();
+    if n_rows <= n_first {
+        return (chunk, None);
+    }
+    let first: Vec<bool> = (0..n_rows).map(|row| row < n_first).collect();
+    let others: Vec<bool> = first.iter().map(|first| !first).collect();
+    (chunk.filter(&first), Some(chunk.filter(&others)))
+}
+
+/// Blocks as they come from the reading thread.
+struct Reading {
+    receiver: Option<Receiver<Result<FeatureTable>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Iterator for Reading {
+    type Item = Result<FeatureTable>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let block = self.receiver.as_ref()?.recv();
+        if let Ok(Ok(_)) = block {
+            return block.ok();
+        }
+        self.receiver = None;
+        // An end without a word may be a panic: that is no end of the rows.
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            resume_unwind(panic);
+        }
+        block.ok()
+    }
+}
+
+impl Drop for Reading {
+    /// No file is open and nothing is held once this is gone.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.receiver = None;
+        if let Some(thread) = self.thread.take() {
+            // Nobody asked for the block in which it panicked, if it did.
+            let _ = thread.join();
+        }
+    }
+}

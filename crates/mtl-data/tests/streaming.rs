@@ -1,0 +1,199 @@
+//! Rows that stay in their files are the rows that a table holds.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use mtl_data::{DataConfig, Dataset, Loader, Stream, TrainingRows, load};
+use mtl_feature::{FeatureSpec, FeatureTable, LabelSpec};
+use parquet::arrow::ArrowWriter;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+fn features() -> Vec<FeatureSpec> {
+    vec![
+        FeatureSpec::categorical("user").min_count(2),
+        FeatureSpec::sequence("seen"),
+        FeatureSpec::numeric("age").with_missing_indicator(),
+        FeatureSpec::numeric("band").column("age").quantiles(4),
+    ]
+}
+
+fn labels() -> Vec<LabelSpec> {
+    vec![LabelSpec::binary("click"), LabelSpec::multiclass("size")]
+}
+
+const HEADER: &str = "user,seen,age,click,size,w,day\n";
+
+fn rows(from: usize, to: usize) -> String {
+    (from..to).fold(String::new(), |mut text, i| {
+        let seen = (0..i % 4).map(|j| (j * i % 9).to_string()).collect::<Vec<_>>().join("|");
+        let age = if i % 5 == 0 { String::new() } else { (i * 7 % 60).to_string() };
+        let size = ["s", "m", "l"][i % 3];
+        writeln!(text, "u{},{seen},{age},{},{size},{}.5,{}", i % 11, i % 2, i % 3, i / 20).unwrap();
+        text
+    })
+}
+
+/// Two CSV files and a Parquet file between them, of 90 rows in all.
+fn files(home: &TempDir) {
+    fs::write(home.path().join("day-1.csv"), format!("{HEADER}{}", rows(0, 40))).unwrap();
+    write_parquet(&home.path().join("day-2.parquet"), &rows(40, 70), 7);
+    fs::write(home.path().join("day-3.csv"), format!("{HEADER}{}", rows(70, 90))).unwrap();
+}
+
+fn write_parquet(path: &Path, rows: &str, group_rows: usize) {
+    let column = |i: usize| rows.lines().map(move |line| line.split(',').nth(i).unwrap());
+    let text = |i| Arc::new(column(i).map(Some).collect::<StringArray>()) as ArrayRef;
+    let integers =
+        |i| Arc::new(column(i).map(|text| text.parse().ok()).collect::<Int64Array>()) as ArrayRef;
+    let columns = vec![
+        ("user", text(0)),
+        ("seen", text(1)),
+        ("age", integers(2)),
+        ("click", integers(3)),
+        ("size", text(4)),
+        ("w", text(5)),
+        ("day", integers(6)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
+    for start in (0..batch.num_rows()).step_by(group_rows) {
+        writer.write(&batch.slice(start, group_rows.min(batch.num_rows() - start))).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+fn config(home: &TempDir, toml: &str) -> DataConfig {
+    let config: DataConfig = toml::from_str(toml).unwrap();
+    config.relative_to(home.path())
+}
+
+fn streamed(config: &DataConfig) -> Result<Dataset<Stream>, String> {
+    Loader::new(config, features(), labels()).stream().map_err(|error| error.to_string())
+}
+
+fn blocks(rows: &dyn TrainingRows, block_rows: Option<usize>) -> Result<Vec<FeatureTable>, String> {
+    let owned = |block: mtl_data::Result<_>| block.map(std::borrow::Cow::into_owned);
+    let blocks: Result<_, mtl_data::Error> = rows.blocks(block_rows).map(owned).collect();
+    blocks.map_err(|error| error.to_string())
+}
+
+fn check_same(toml: &str, block_rows: Option<usize>) {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let config = config(&home, toml);
+    let held = load(&config, features(), labels()).unwrap();
+    let stream = streamed(&config).unwrap();
+    assert_eq!(stream.schema, held.schema);
+    assert_eq!((&stream.validation, &stream.test), (&held.validation, &held.test));
+    assert_eq!(stream.train.n_rows(), held.train.n_rows());
+    let expected = blocks(&held.train, block_rows).unwrap();
+    for _ in 0..2 {
+        assert_eq!(blocks(&stream.train, block_rows).unwrap(), expected, "in each pass");
+    }
+    let sizes: Vec<usize> = expected.iter().map(FeatureTable::n_rows).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), held.train.n_rows());
+    let (last, others) = sizes.split_last().unwrap();
+    assert!(others.iter().all(|&n| Some(n) == block_rows) && *last > 0, "{sizes:?}");
+}
+
+const ALL: &str = "train = 'day-*'\nweight = 'w'\ngroup = 'user'";
+
+#[test]
+fn a_stream_is_the_table_in_blocks() {
+    check_same(ALL, None);
+    check_same(ALL, Some(90));
+    let by_day = "train = 'day-*'\nsplit = {by = 'column', column = 'day', validation_from = 2, test_from = 4}";
+    check_same(by_day, Some(16));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn whatever_the_size_of_blocks(block_rows in 1_usize..100, seed in 0..9) {
+        let split = format!("split = {{by = 'random', seed = {seed}, test = 0.3}}");
+        check_same(&format!("{ALL}\n{split}"), Some(block_rows));
+    }
+}
+
+#[test]
+fn patterns_and_lists_name_the_same_rows() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let of = |toml: &str| load(&config(&home, toml), features(), labels()).unwrap().train;
+    let listed = of("train = ['day-1.csv', 'day-2.parquet', 'day-3.csv']");
+    assert_eq!(of("train = 'day-?.*'"), listed);
+    assert_eq!(of("train = ['day-1.csv', 'day-[2-3].*']"), listed);
+    let fails = |toml: &str, expected: &str| {
+        let error = load(&config(&home, toml), features(), labels()).unwrap_err().to_string();
+        let found = error.replace(&home.path().display().to_string(), "DIR");
+        assert_eq!(found, expected);
+    };
+    fails("train = 'days-*'", "DIR/days-*: no file's name fits this, expected at least one");
+    let twice =
+        "is read twice, once by a pattern, expected once in `train`, `validation` and `test`";
+    fails("train = ['day-*', 'day-3.csv']", &format!("DIR/day-3.csv: {twice}"));
+    fails("train = 'day-*'\ntest = 'day-3.csv'", &format!("DIR/day-3.csv: {twice}"));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_named() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let shown = |error: String| error.replace(&home.path().display().to_string(), "DIR");
+    let write = |name: &str, content: &str| fs::write(home.path().join(name), content).unwrap();
+    // Of many files the last lacks a column: said before the wrong value of the first is read.
+    write("day-1.csv", &format!("{HEADER}{}", rows(0, 20).replace(",42,", ",x,")));
+    write("day-9.csv", &HEADER.replace("click", "clik"));
+    let config = config(&home, ALL);
+    let error = shown(streamed(&config).unwrap_err());
+    let expected = "there is no column `click` (needed by label `click`); did you mean `clik`?";
+    assert_eq!(error, format!("DIR/day-9.csv: {expected}"));
+    fs::remove_file(home.path().join("day-9.csv")).unwrap();
+    // A label that is none: found in the first pass over the rows, in its file and row.
+    files(&home);
+    write_parquet(&home.path().join("day-2.parquet"), &rows(40, 70).replace(",1,l,", ",7,l,"), 7);
+    let stream = streamed(&config).unwrap();
+    let error = shown(blocks(&stream.train, Some(8)).unwrap_err());
+    let row = 1 + rows(40, 70).lines().position(|line| line.contains(",1,l,")).unwrap();
+    let expected = "column `click`: found `7`, expected 0 or 1";
+    assert_eq!(error, format!("DIR/day-2.parquet: row {row}, {expected}"));
+    // A row less than when the schema was fitted.
+    files(&home);
+    let stream = streamed(&config).unwrap();
+    write("day-3.csv", &format!("{HEADER}{}", rows(70, 89)));
+    let error = shown(blocks(&stream.train, Some(8)).unwrap_err());
+    let expected = "with the files after it has 89 training rows now, and had 90 before";
+    assert_eq!(error, format!("DIR/day-1.csv: {expected}"));
+}
+
+#[test]
+fn a_pass_may_be_given_up() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let stream = streamed(&config(&home, ALL)).unwrap();
+    for n in 0..4 {
+        assert_eq!(stream.train.blocks(Some(5)).take(n).count(), n);
+    }
+}
+
+#[test]
+fn a_schema_grows_by_a_new_day() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let first = load(&config(&home, "train = 'day-1.csv'"), features(), labels()).unwrap();
+    let next = config(&home, "train = 'day-[23].*'");
+    let loader = || Loader::new(&next, features(), labels()).extending(&first.schema);
+    let (held, stream) = (loader().load().unwrap(), loader().stream().unwrap());
+    assert_eq!(held.schema, stream.schema);
+    assert_eq!(blocks(&stream.train, Some(50)).unwrap(), [held.train]);
+    let edges = |schema: &mtl_feature::Schema| schema.feature("band").unwrap().encoding().clone();
+    assert_eq!(edges(&stream.schema), edges(&first.schema));
+}
