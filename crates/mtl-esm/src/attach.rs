@@ -141,9 +141,10 @@ impl BehaviourGraph {
             Some(ConditionalLoss::InversePropensity { floor }) => {
                 b.push(&node, InversePropensity::new(log, propensity(), *floor, space()?))?
             }
-            Some(ConditionalLoss::DoublyRobust { floor, imputation }) => {
+            Some(ConditionalLoss::DoublyRobust { floor, imputation, joint }) => {
                 let logit = logit(logits, imputation)?;
-                b.push(&node, DoublyRobust::new(log, propensity(), logit, *floor, space()?))?
+                let op = DoublyRobust::new(log, propensity(), logit, *floor, space()?);
+                b.push(&node, op.joint(*joint))?
             }
         })
     }

@@ -169,6 +169,9 @@ pub enum LossConfig {
         floor: f64,
         /// The tower of the imputed error.
         imputation: String,
+        /// Whether the square of the error moves the event's tower too.
+        #[serde(default)]
+        joint: bool,
     },
 }
 
@@ -331,8 +334,8 @@ impl LossConfig {
             Self::Space {} => ConditionalLoss::Space,
             Self::AllRows {} => ConditionalLoss::AllRows,
             Self::InversePropensity { floor } => ConditionalLoss::InversePropensity { floor },
-            Self::DoublyRobust { floor, imputation } => {
-                ConditionalLoss::DoublyRobust { floor, imputation }
+            Self::DoublyRobust { floor, imputation, joint } => {
+                ConditionalLoss::DoublyRobust { floor, imputation, joint }
             }
         }
     }

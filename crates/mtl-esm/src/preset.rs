@@ -59,7 +59,11 @@ impl Preset {
             }
             Self::Escm2Dr => {
                 let imputation = "imputation".to_owned();
-                esmm(1.0).conditional(cvr(ConditionalLoss::DoublyRobust { floor, imputation }))
+                esmm(1.0).conditional(cvr(ConditionalLoss::DoublyRobust {
+                    floor,
+                    imputation,
+                    joint: false,
+                }))
             }
         }
     }

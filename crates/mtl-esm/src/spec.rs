@@ -192,6 +192,8 @@ pub enum ConditionalLoss {
         floor: f64,
         /// The tower whose softplus is the imputed error δ̂.
         imputation: String,
+        /// Whether e² moves the event's tower too; see [`crate::ops::DoublyRobust::joint`].
+        joint: bool,
     },
 }
 

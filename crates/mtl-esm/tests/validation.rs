@@ -127,7 +127,11 @@ fn conditionals_are_checked() {
     says(&with(Conditional::new("x", "click", "conversion")), &["`x` asks for `click`", "no path"]);
     says(&with(Conditional::new("x", "click", "click")), &["`click` has probability 1"]);
     says(&with(Conditional::new("pCTR", "conversion", "click")), &["output `pCTR`"]);
-    let dr = |floor, tower: &str| ConditionalLoss::DoublyRobust { floor, imputation: tower.into() };
+    let dr = |floor, tower: &str| ConditionalLoss::DoublyRobust {
+        floor,
+        imputation: tower.into(),
+        joint: false,
+    };
     let pcvr = || Conditional::new("x", "conversion", "click");
     says(&with(pcvr().loss(dr(0.0, "imp"))), &["`floor` is 0"]);
     says(&with(pcvr().loss(dr(0.1, "cvr"))), &["tower `cvr`", "imputation of `x`"]);

@@ -27,14 +27,16 @@ pub struct InversePropensity {
 /// rows × 1. ESCM²-DR.
 ///
 /// δ̂ = softplus(z) ≥ 0 is the error that the imputation tower z expects. The first two terms
-/// estimate the mean of δ, right if either δ̂ or ô is; the third trains δ̂ towards δ. As in the
-/// paper they are minimised together, so both towers get the gradient of both; δ is not capped,
-/// and the square of a huge one overflows where δ itself does not.
+/// estimate the mean of δ, right if either δ̂ or ô is; the third trains δ̂ towards δ, and δ is a
+/// constant of it: were it not, the event's tower would move *its* error towards what is imputed,
+/// and a positive, whose e is large, would count 1 + 2e times (see [`Self::joint`]). δ is not
+/// capped, and the square of a huge one overflows where δ itself does not.
 #[derive(Debug)]
 pub struct DoublyRobust {
     inputs: [Var; 3],
     labels: SpaceSlots,
     floor: f64,
+    joint: bool,
 }
 
 impl InversePropensity {
@@ -57,7 +59,14 @@ impl DoublyRobust {
     pub fn new(log: Var, given: Var, logit: Var, floor: f64, labels: SpaceSlots) -> Self {
         check(log, given, floor);
         assert_eq!(logit.n_cols(), 1, "a logit is one column");
-        Self { inputs: [log, given, logit], labels, floor }
+        Self { inputs: [log, given, logit], labels, floor, joint: false }
+    }
+
+    /// Minimises the sum as it stands, so that κ·e² moves the event's tower too. Probabilities are
+    /// then too high where the event is rare: they settle where Σ κ·(1 + 2e)·(y − p) = 0.
+    #[must_use]
+    pub fn joint(self, joint: bool) -> Self {
+        Self { joint, ..self }
     }
 }
 
@@ -185,23 +194,24 @@ impl<S: Scalar> Op<S> for DoublyRobust {
         let (log, given, logit) = (pass.input(0), pass.input(1), pass.input(2));
         let (rows, d) = (pass.rows(), pass.take_gradient());
         let d = d.as_mat();
-        // ∂/∂δ = κ(1 + 2e) and ∂/∂δ̂ = 1 − κ(1 + 2e).
-        let slope = |pass: &Backprop<'_, S>, r: usize| {
+        let parts = |pass: &Backprop<'_, S>, r: usize| {
             let inputs = (log.row(r), given.row(r), logit.row(r)[0]);
             let (y, w, kappa, e, _) = self.row(inputs, |slot| pass.values(slot, 1).row(r)[0]);
-            (y, d.row(r)[0] * w, kappa * (S::one() + e + e))
+            (y, d.row(r)[0] * w, kappa, S::one() + e + e)
         };
         for r in 0..rows {
-            let (y, scale, slope) = slope(pass, r);
+            let (y, scale, kappa, slope) = parts(pass, r);
             let Some(mut sink) = pass.input_gradient(0) else { break };
-            let scale = scale * slope;
+            // ∂/∂δ = κ, and κ(1 + 2e) if the square is for δ too.
+            let scale = scale * kappa * if self.joint { slope } else { S::one() };
             sink.put_row(r, [-scale * y, -scale * (S::one() - y)].into_iter());
         }
         detach(pass, 1);
         for r in 0..rows {
-            let (_, scale, slope) = slope(pass, r);
+            let (_, scale, kappa, slope) = parts(pass, r);
             let Some(mut sink) = pass.input_gradient(2) else { break };
-            let imputed = scale * (S::one() - slope) * sigmoid(logit.row(r)[0]);
+            // ∂/∂δ̂ = 1 − κ(1 + 2e).
+            let imputed = scale * (S::one() - kappa * slope) * sigmoid(logit.row(r)[0]);
             sink.put_row(r, std::iter::once(imputed));
         }
     }
@@ -240,7 +250,8 @@ mod tests {
             let (log, given, labels) = parts(&mut b)?;
             let z = b.values("z", 1)?;
             let z = b.read(z)?;
-            let loss = b.push("loss", DoublyRobust::new(log, given, z, floor, labels))?;
+            let loss = DoublyRobust::new(log, given, z, floor, labels).joint(true);
+            let loss = b.push("loss", loss)?;
             check::gradients(b, &[loss])?;
         }
         Ok(())
