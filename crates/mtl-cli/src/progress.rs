@@ -1,5 +1,8 @@
 //! Progress bars on a terminal; nothing when piped.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +16,11 @@ pub(crate) struct Bar {
     best: Option<f64>,
     steps: u64,
     loss: f64,
+    said: Notes,
 }
+
+/// What has been said already: runs over the same rows have the same to say about them.
+pub(crate) type Notes = Rc<RefCell<BTreeSet<String>>>;
 
 /// Steps between redraws of the loss.
 const EVERY: u64 = 20;
@@ -21,11 +28,16 @@ const EVERY: u64 = 20;
 impl Bar {
     /// A bar with a title; hidden where standard error is no terminal.
     pub(crate) fn new(title: impl Into<String>) -> Self {
+        Self::among(title, Notes::default())
+    }
+
+    /// The bar of one of several runs, each of which notes only what no other has.
+    pub(crate) fn among(title: impl Into<String>, said: Notes) -> Self {
         let template = "{prefix:24} {bar:24} {pos:>6}/{len} {elapsed:>4} {msg}";
         let style = ProgressStyle::with_template(template);
         let bar = ProgressBar::no_length();
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, title: title.into(), best: None, steps: 0, loss: 0.0 }
+        Self { bar, title: title.into(), best: None, steps: 0, loss: 0.0, said }
     }
 }
 
@@ -38,7 +50,9 @@ impl Observer for Bar {
     }
 
     fn note(&mut self, text: &str) {
-        self.bar.suspend(|| eprintln!("note: {text}"));
+        if self.said.borrow_mut().insert(text.to_owned()) {
+            self.bar.suspend(|| eprintln!("note: {text}"));
+        }
     }
 
     fn step_done(&mut self, loss: f64) {

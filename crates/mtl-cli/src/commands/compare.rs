@@ -1,5 +1,7 @@
 //! `mtl compare`: every model on the same rows.
 
+use std::rc::Rc;
+
 use anyhow::Context;
 use mtl_arch::NAMES;
 use mtl_train::{
@@ -8,7 +10,7 @@ use mtl_train::{
 
 use crate::args::CompareArgs;
 use crate::commands::predictions;
-use crate::progress::Bar;
+use crate::progress::{Bar, Notes};
 use crate::sources::{self, Source};
 use crate::{commands, render};
 
@@ -80,10 +82,12 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
     let seeds: Vec<u64> = (1..=seeds).collect();
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;
+    let said = Notes::default();
     let data = Compared { name, dataset: &dataset, truths: &truths };
     let watch = |name: &str, _| {
         run += 1;
-        Box::new(Bar::new(format!("{run}/{n_runs} {name}"))) as Box<dyn Observer>
+        Box::new(Bar::among(format!("{run}/{n_runs} {name}"), Rc::clone(&said)))
+            as Box<dyn Observer>
     };
     compare_and(data, &contenders, &seeds, watch, |trained: Finished<'_>| match &args.out {
         Some(folder) if args.write_predictions => predictions::write(folder, name, trained),

@@ -2,6 +2,7 @@
 //! the Pareto front of two metrics among them.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::Context;
 use mtl_data::{Dataset, Loader, TrainingRows};
@@ -14,7 +15,7 @@ use mtl_train::{
 };
 
 use crate::args::SweepArgs;
-use crate::progress::Bar;
+use crate::progress::{Bar, Notes};
 use crate::{commands, render};
 
 /// More runs than this are a slip of the keyboard.
@@ -42,9 +43,11 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         ),
     };
     let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
+    let said = Notes::default();
     for (i, method) in candidates.iter().enumerate() {
         let title = format!("{}/{} {}", i + 1, candidates.len(), method.name());
-        let trained = train(&config, &spec, &dataset, method, &monitors, Bar::new(title));
+        let bar = Bar::among(title, Rc::clone(&said));
+        let trained = train(&config, &spec, &dataset, method, &monitors, bar);
         let (point, part) = trained.with_context(|| format!("weighting `{}`", method.name()))?;
         points.push(point);
         parts = summarise(&part, &dataset);
