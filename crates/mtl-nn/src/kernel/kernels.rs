@@ -1,9 +1,11 @@
 //! Which kernels multiply matrices: what was asked for, and what the processor has.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::detect::detect;
 use super::packed::{Format, Tile};
 
 /// The inputs of the products of a training step.
@@ -29,22 +31,16 @@ pub enum Instructions {
     Avx512,
     /// AVX-512 F and BF16.
     Avx512Bf16,
+    /// AMX-BF16: tiles, where the system lets a process use them (Linux is asked).
+    AmxBf16,
 }
 
 impl Instructions {
     /// What this processor has.
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx512 = std::is_x86_feature_detected!("avx512f");
-            if avx512 && std::is_x86_feature_detected!("avx512bf16") {
-                return Self::Avx512Bf16;
-            }
-            if avx512 {
-                return Self::Avx512;
-            }
-        }
-        Self::Portable
+        // AMX is asked for and tried out, which is worth doing once.
+        static FOUND: LazyLock<Instructions> = LazyLock::new(detect);
+        *FOUND
     }
 }
 
@@ -83,6 +79,12 @@ impl Kernels {
         Self { instructions: self.instructions.min(instructions), ..self }
     }
 
+    /// As if the processor had `instructions`, which something else must then execute.
+    #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+    pub(super) const fn emulated(precision: Precision, instructions: Instructions) -> Self {
+        Self { precision, instructions }
+    }
+
     /// The precision asked for.
     pub const fn precision(self) -> Precision {
         self.precision
@@ -97,6 +99,7 @@ impl Kernels {
             (Precision::Bf16, Instructions::Portable) => Some((Format::Rounded, Tile::Gemm)),
             (Precision::Bf16, Instructions::Avx512) => Some((Format::Rounded, Tile::F32)),
             (Precision::Bf16, Instructions::Avx512Bf16) => Some((Format::Pairs, Tile::Bf16)),
+            (Precision::Bf16, Instructions::AmxBf16) => Some((Format::Tiles, Tile::Amx)),
         }
     }
 }
@@ -111,6 +114,7 @@ impl fmt::Display for Kernels {
             }
             Some((Format::Rounded, _)) => "bf16 inputs rounded, products in f32 by AVX-512",
             Some((Format::Pairs, _)) => "bf16 products by AVX-512 BF16",
+            Some((Format::Tiles, _)) => "bf16 products by AMX",
         })
     }
 }
@@ -121,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_mask_takes_instructions_away_and_never_adds_any() {
-        let all = [Instructions::Portable, Instructions::Avx512, Instructions::Avx512Bf16];
-        for most in all {
+        let avx512 = [Instructions::Avx512, Instructions::Avx512Bf16];
+        for most in [Instructions::Portable, avx512[0], avx512[1], Instructions::AmxBf16] {
             let kernels = Kernels::new(Precision::Bf16).at_most(most);
             assert_eq!(kernels.instructions, most.min(Instructions::detect()));
         }

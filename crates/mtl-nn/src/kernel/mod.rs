@@ -3,6 +3,7 @@
 //! Everything here takes checked views ([`crate::Mat`], [`crate::MatMut`]) or slices, so callers
 //! stay safe. Which instructions run is decided at run time; [`instructions`] says which.
 
+mod detect;
 mod element;
 mod kernels;
 mod packed;

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::room::Room;
 use super::tile::{Left, Right, Words, multiply};
-use super::{Format, HALF, PANEL, Tile, panel_words};
+use super::{Format, HALF, PANEL, TILE, Tile, panel_words};
 use crate::kernel::{Kernels, Transpose, product, vectorise};
 use crate::{Mat, MatMut, Scalar};
 
@@ -13,8 +14,8 @@ pub(crate) struct Bank {
     engine: (Format, Tile),
     n_in: usize,
     n_out: usize,
-    forward: Vec<u32>,
-    transposed: Vec<u32>,
+    forward: Room,
+    transposed: Room,
 }
 
 impl Bank {
@@ -27,8 +28,8 @@ impl Bank {
             engine,
             n_in,
             n_out,
-            forward: vec![0; panel_words(n_out, words(n_in))],
-            transposed: vec![0; panel_words(n_in, words(n_out))],
+            forward: Room::new(panel_words(n_out, words(n_in))),
+            transposed: Room::new(panel_words(n_in, words(n_out))),
         })
     }
 
@@ -37,8 +38,8 @@ impl Bank {
         let Some(w) = S::f32_mat(w) else { return };
         let (format, n_in, n_out) = (self.engine.0, self.n_in, self.n_out);
         let panels = |inner: usize| (PANEL * format.words(inner)).max(1);
-        let forward = self.forward.par_chunks_mut(panels(n_in)).enumerate();
-        let transposed = self.transposed.par_chunks_mut(panels(n_out)).enumerate();
+        let forward = self.forward.words_mut().par_chunks_mut(panels(n_in)).enumerate();
+        let transposed = self.transposed.words_mut().par_chunks_mut(panels(n_out)).enumerate();
         rayon::join(
             || {
                 forward.for_each(|(p, out)| {
@@ -63,16 +64,8 @@ impl Bank {
 /// Words of activations and gradients that a product packs; kept from product to product.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
-    left: Vec<u32>,
-    right: Vec<u32>,
-}
-
-/// Room for `n` words, with whatever was there; allocates only to grow.
-fn room(words: &mut Vec<u32>, n: usize) -> &mut [u32] {
-    if words.len() < n {
-        words.resize(n, 0);
-    }
-    &mut words[..n]
+    left: Room,
+    right: Room,
 }
 
 /// The products of one op, by the kernels of the step: see [`crate::Op::banks`].
@@ -116,7 +109,7 @@ impl<'a> Products<'a> {
             let (format, tile) = bank.engine;
             let inner = format.words(bank.n_in);
             let a = left(format, x, 0, &mut scratch.left);
-            let (words, cols) = (bank.forward.as_slice(), bank.n_out);
+            let (words, cols) = (bank.forward.words(), bank.n_out);
             let b = Right::Panels { words, cols, total: inner, first: 0, inner };
             multiply(tile, y, false, a, b);
         } else {
@@ -143,12 +136,12 @@ impl<'a> Products<'a> {
         {
             let (format, tile) = bank.engine;
             assert!(start + dz.cols() <= bank.n_out, "columns of a bank");
-            let depth = format.depth();
-            // What shares a word with the first or the last column is multiplied by 0.
-            let a = left(format, dz, start % depth, &mut scratch.left);
-            let (words, cols) = (bank.transposed.as_slice(), bank.n_in);
+            // What shares a step with the first or the last column is multiplied by 0.
+            let (first, lead) = format.step_of(start);
+            let a = left(format, dz, lead, &mut scratch.left);
+            let (words, cols) = (bank.transposed.words(), bank.n_in);
             let (total, inner) = (format.words(bank.n_out), a.inner);
-            let b = Right::Panels { words, cols, total, first: start / depth, inner };
+            let b = Right::Panels { words, cols, total, first, inner };
             multiply(tile, dx, add_to, a, b);
         } else {
             product(dx, add_to, dz, w, Transpose::Second);
@@ -176,18 +169,28 @@ impl<'a> Products<'a> {
             let inner = format.words(x.rows());
             let b = right(format, dz, &mut scratch.right);
             let (rows, left) = (x.cols(), &mut scratch.left);
-            let (words, step) = match format {
-                Format::Plain => (Words::Values(x.data()), x.stride()),
+            let a = match format {
+                Format::Plain => {
+                    let words = Words::Values(x.data());
+                    Left { words, rows, inner, row: 1, step: x.stride() }
+                }
                 Format::Rounded | Format::Pairs => {
-                    let words = room(left, inner * rows);
+                    let words = left.at_least(inner * rows);
                     vectorise(
                         #[inline(always)]
                         || format.down(x, rows, words),
                     );
-                    (Words::Packed(words), rows)
+                    Left { words: Words::Packed(words), rows, inner, row: 1, step: rows }
+                }
+                Format::Tiles => {
+                    let words = left.at_least(inner * rows.next_multiple_of(TILE));
+                    vectorise(
+                        #[inline(always)]
+                        || format.columns(x, words),
+                    );
+                    Left { words: Words::Packed(words), rows, inner, row: inner, step: 1 }
                 }
             };
-            let a = Left { words, rows, inner, row: 1, step };
             multiply(tile, dw, add_to, a, b);
         } else {
             product(dw, add_to, x, dz, Transpose::First);
@@ -196,13 +199,13 @@ impl<'a> Products<'a> {
 }
 
 /// B, whose inner dimension runs down the rows.
-fn right<'s>(format: Format, b: Mat<'s, f32>, scratch: &'s mut Vec<u32>) -> Right<'s> {
+fn right<'s>(format: Format, b: Mat<'s, f32>, scratch: &'s mut Room) -> Right<'s> {
     // Lines further apart than in a panel come as fast as they are needed: packing did not pay.
     if format == Format::Plain && b.cols().is_multiple_of(HALF) {
         return Right::Values(b);
     }
     let (inner, cols) = (format.words(b.rows()), b.cols());
-    let words = room(scratch, panel_words(cols, inner));
+    let words = scratch.at_least(panel_words(cols, inner));
     vectorise(
         #[inline(always)]
         || format.panels(b, words),
@@ -211,13 +214,15 @@ fn right<'s>(format: Format, b: Mat<'s, f32>, scratch: &'s mut Vec<u32>) -> Righ
 }
 
 /// A, row by row.
-fn left<'s>(format: Format, a: Mat<'s, f32>, lead: usize, scratch: &'s mut Vec<u32>) -> Left<'s> {
+fn left<'s>(format: Format, a: Mat<'s, f32>, lead: usize, scratch: &'s mut Room) -> Left<'s> {
     let (rows, inner) = (a.rows(), format.words(lead + a.cols()));
     if format == Format::Plain {
         let words = Words::Values(a.data());
         return Left { words, rows, inner, row: a.stride(), step: 1 };
     }
-    let words = room(scratch, rows * inner);
+    // The last tile has all of its rows; what lies in those that A lacks is multiplied, never stored.
+    let whole = if format == Format::Tiles { rows.next_multiple_of(TILE) } else { rows };
+    let words = scratch.at_least(whole * inner);
     vectorise(
         #[inline(always)]
         || format.rows(a, lead, words),
@@ -232,13 +237,21 @@ mod tests {
     use super::*;
     use crate::kernel::{Instructions, Precision};
 
+    /// The tiles of AMX: where the processor has none, executed by an emulator.
+    fn amx() -> Option<Kernels> {
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        return Some(crate::kernel::packed::emulator::kernels());
+        #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+        return None;
+    }
+
     /// Every choice of kernels that this processor can run.
     fn all_kernels() -> Vec<Kernels> {
         let most = [Instructions::Portable, Instructions::Avx512, Instructions::Avx512Bf16];
         let kernels = [Precision::F32, Precision::Bf16]
             .into_iter()
             .flat_map(|p| most.map(|most| Kernels::new(p).at_most(most)));
-        kernels.collect()
+        kernels.chain(amx()).collect()
     }
 
     fn values(key: usize, n: usize) -> Vec<f32> {
@@ -360,6 +373,8 @@ mod tests {
             (29, 64, 31),
             (64, 1, 5),
             (43, 5, 1),
+            (33, 65, 97),
+            (64, 64, 64),
         ];
         for kernels in all_kernels() {
             for shape in shapes {
@@ -374,10 +389,11 @@ mod tests {
             shape in (1usize..40, 1usize..70, 1usize..70),
             from in 0usize..70,
             to in 0usize..70,
-            choice in 0usize..6,
+            choice in 0usize..7,
         ) {
             let (start, end) = (from.min(to).min(shape.2 - 1), from.max(to).clamp(1, shape.2));
-            check(all_kernels()[choice], shape, (start, end.max(start + 1) - start));
+            let kernels = all_kernels();
+            check(kernels[choice % kernels.len()], shape, (start, end.max(start + 1) - start));
         }
     }
 

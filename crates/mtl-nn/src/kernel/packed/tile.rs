@@ -14,6 +14,9 @@ pub(in crate::kernel) enum Tile {
     F32,
     /// AVX-512 BF16, on words that are pairs. Chosen only where the processor has it.
     Bf16,
+    /// AMX-BF16, on words that are pairs up to whole tiles. Chosen only where the processor has it
+    /// and the system lets it be used.
+    Amx,
 }
 
 /// The words of A: word `i` of row `r` at `r·row + i·step`.
@@ -34,7 +37,7 @@ pub(super) enum Words<'a> {
 }
 
 impl Words<'_> {
-    const fn span(&self) -> (*const u32, usize) {
+    pub(super) const fn span(&self) -> (*const u32, usize) {
         match self {
             Self::Packed(words) => (words.as_ptr(), words.len()),
             Self::Values(values) => (values.as_ptr().cast(), values.len()),
@@ -63,7 +66,7 @@ impl Right<'_> {
 
     /// The first word of the panel at column `start`, of `width` columns, and the words from line
     /// to line. Line `inner` − 1 ends within B.
-    fn panel(&self, start: usize, width: usize) -> (*const u32, usize) {
+    pub(super) fn panel(&self, start: usize, width: usize) -> (*const u32, usize) {
         match *self {
             Self::Panels { words, total, first, inner, .. } => {
                 let words = &words[start * total + first * width..][..inner * width];
@@ -77,8 +80,8 @@ impl Right<'_> {
     }
 }
 
-/// `C = A·B`, or `C += A·B` with `add_to`. All words of a value of C are added in their order, in one
-/// sum, whatever the block and panel it falls into.
+/// `C = A·B`, or `C += A·B` with `add_to`. The order in which a value's terms are added is that of their
+/// words (AMX adds the halves of 16 words apart), whatever the block and panel it falls into.
 ///
 /// # Panics
 /// If the shapes do not fit, or the factors are shorter than they say.
@@ -93,6 +96,11 @@ pub(super) fn multiply(
     assert!(a.rows == rows && (a.inner, cols) == b.shape(), "shapes of a product");
     if rows == 0 || cols == 0 {
         return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if tile == Tile::Amx {
+        // SAFETY: the processor and the system allow it: see `Tile`.
+        return unsafe { super::amx::multiply(c, add_to, a, b) };
     }
     let (a_words, n_a) = a.words.span();
     let last = (rows - 1) * a.row + a.inner.saturating_sub(1) * a.step;
@@ -162,7 +170,7 @@ impl Job {
                 (Tile::F32, _) => Some(&avx512::F32_HALF),
                 (Tile::Bf16, PANEL) => Some(&avx512::BF16),
                 (Tile::Bf16, _) => Some(&avx512::BF16_HALF),
-                (Tile::Gemm, _) => None,
+                (Tile::Gemm | Tile::Amx, _) => None,
             };
             if let Some(kernels) = kernels {
                 // SAFETY: the caller's promise is that of the kernels.

@@ -1,6 +1,6 @@
 //! Values into words, in the order in which kernels read them.
 
-use super::{HALF, PANEL, panel_width};
+use super::{HALF, PANEL, TILE, panel_width};
 use crate::Mat;
 
 /// What a word holds.
@@ -13,6 +13,8 @@ pub(in crate::kernel) enum Format {
     /// Two values that follow one another along the inner dimension, in bf16, the first in the
     /// lower half; what is missing at the end is 0.
     Pairs,
+    /// Pairs, and zeros up to whole tiles of AMX: see [`TILE`].
+    Tiles,
 }
 
 impl Format {
@@ -20,17 +22,31 @@ impl Format {
     pub(super) const fn depth(self) -> usize {
         match self {
             Self::Plain | Self::Rounded => 1,
-            Self::Pairs => 2,
+            Self::Pairs | Self::Tiles => 2,
         }
     }
 
-    /// Words of `n` values.
+    /// Words that a kernel multiplies at a time: a product starts and ends with all of them.
+    const fn step(self) -> usize {
+        match self {
+            Self::Plain | Self::Rounded | Self::Pairs => 1,
+            Self::Tiles => TILE,
+        }
+    }
+
+    /// Words of `n` values, to the end of the last step.
     pub(super) const fn words(self, n: usize) -> usize {
-        n.div_ceil(self.depth())
+        n.div_ceil(self.depth()).next_multiple_of(self.step())
+    }
+
+    /// The word at which the step of value `i` starts, and the values from there to it.
+    pub(super) const fn step_of(self, i: usize) -> (usize, usize) {
+        let values = self.depth() * self.step();
+        (i / values * self.step(), i % values)
     }
 
     /// Packs the rows of A for a product along its columns: rows × words, one row after another.
-    /// `lead` zeros come before each row, so that a row may start in the middle of a word.
+    /// `lead` zeros come before each row, so that a row may start in the middle of a step.
     #[inline(always)]
     pub(super) fn rows(self, a: Mat<'_, f32>, lead: usize, out: &mut [u32]) {
         let n = self.words(lead + a.cols());
@@ -44,9 +60,11 @@ impl Format {
         match self {
             Self::Plain => out.iter_mut().zip(values).for_each(|(to, v)| *to = v.to_bits()),
             Self::Rounded => out.iter_mut().zip(values).for_each(|(to, &v)| *to = rounded(v)),
-            Self::Pairs => {
+            Self::Pairs | Self::Tiles => {
+                let (zeros, out) = out.split_at_mut(lead / 2);
+                zeros.fill(0);
                 let (values, out) = match values {
-                    [first, rest @ ..] if lead == 1 => {
+                    [first, rest @ ..] if lead % 2 == 1 => {
                         out[0] = pair(0.0, *first);
                         (rest, &mut out[1..])
                     }
@@ -54,8 +72,13 @@ impl Format {
                 };
                 let (pairs, last) = values.as_chunks::<2>();
                 out.iter_mut().zip(pairs).for_each(|(to, &[low, high])| *to = pair(low, high));
-                if let [value] = last {
-                    out[pairs.len()] = pair(*value, 0.0);
+                let out = &mut out[pairs.len()..];
+                match last {
+                    [value] => {
+                        out[0] = pair(*value, 0.0);
+                        out[1..].fill(0);
+                    }
+                    _ => out.fill(0),
                 }
             }
         }
@@ -91,10 +114,9 @@ impl Format {
             match self {
                 Self::Plain => *to = line(i).map(f32::to_bits),
                 Self::Rounded => *to = line(i).map(rounded),
-                Self::Pairs => {
-                    let (low, high) =
-                        (line(2 * i), (2 * i + 1 < x.rows()).then(|| line(2 * i + 1)));
-                    let high = high.unwrap_or(&[0.0; N]);
+                Self::Pairs | Self::Tiles => {
+                    let line = |r: usize| if r < x.rows() { line(r) } else { &[0.0; N] };
+                    let (low, high) = (line(2 * i), line(2 * i + 1));
                     for c in 0..N {
                         to[c] = pair(low[c], high[c]);
                     }
@@ -111,13 +133,37 @@ impl Format {
             match self {
                 Self::Plain => to.iter_mut().zip(x.row(i)).for_each(|(to, v)| *to = v.to_bits()),
                 Self::Rounded => to.iter_mut().zip(x.row(i)).for_each(|(to, &v)| *to = rounded(v)),
-                Self::Pairs if 2 * i + 1 < x.rows() => {
+                Self::Pairs | Self::Tiles if 2 * i + 1 < x.rows() => {
                     let both = x.row(2 * i).iter().zip(x.row(2 * i + 1));
                     to.iter_mut().zip(both).for_each(|(to, (&low, &high))| *to = pair(low, high));
                 }
-                Self::Pairs => {
+                Self::Pairs | Self::Tiles if 2 * i < x.rows() => {
                     let last = x.row(2 * i);
                     to.iter_mut().zip(last).for_each(|(to, &low)| *to = pair(low, 0.0));
+                }
+                Self::Pairs | Self::Tiles => to.fill(0),
+            }
+        }
+    }
+
+    /// Packs the rows of Aᵀ for a product along its columns, as [`Format::rows`] does those of A: the
+    /// inner dimension runs down the rows of `a`. `out` has rows up to a multiple of [`BLOCK`], and
+    /// the format pads its words to one.
+    #[inline(always)]
+    pub(super) fn columns(self, a: Mat<'_, f32>, out: &mut [u32]) {
+        let inner = self.words(a.rows());
+        for (p, out) in out.chunks_exact_mut((BLOCK * inner).max(1)).enumerate() {
+            let a = a.columns(p * BLOCK, (a.cols() - p * BLOCK).min(BLOCK));
+            for start in (0..inner).step_by(BLOCK) {
+                let (first, n) = (self.depth() * start, self.depth() * BLOCK);
+                let a = a.part(first, (a.rows() - first).min(n));
+                let mut square = [[0; BLOCK]; BLOCK];
+                match a.cols() {
+                    BLOCK => self.across::<BLOCK>(a, square.as_flattened_mut()),
+                    _ => self.down(a, BLOCK, square.as_flattened_mut()),
+                }
+                for (line, words) in out.chunks_exact_mut(inner).zip(transposed(square)) {
+                    line[start..start + BLOCK].copy_from_slice(&words);
                 }
             }
         }
@@ -149,6 +195,9 @@ impl Format {
 
 /// Rows and columns of a square that is transposed in registers.
 const BLOCK: usize = 16;
+
+// A tile's rows are whole squares.
+const _: () = assert!(BLOCK == TILE);
 
 /// Transposes a square by four perfect shuffles of its rows, each of which is one instruction for
 /// 16 words. (Word by word it took 1.4 times as long.)
@@ -205,6 +254,34 @@ mod tests {
         for bits in [0x7FFF_FFFF, 0xFFFF_FFFF, 0x7F80_0001] {
             assert!(f32::from_bits(rounded(f32::from_bits(bits))).is_nan(), "{bits:x}");
         }
+    }
+
+    #[test]
+    fn tiles_are_pairs_and_zeros() {
+        let bits: Vec<f32> = (0..35 * 19).map(|i| i as f32).collect();
+        let x = Mat::new(&bits, 35, 19, 19);
+        let inner = Format::Tiles.words(35);
+        assert_eq!((inner, Format::Tiles.step_of(70)), (32, (32, 6)));
+        let mut columns = vec![7; 32 * inner];
+        Format::Tiles.columns(x, &mut columns);
+        let mut lines = vec![7; 19 * inner];
+        Format::Tiles.down(x, 19, &mut lines);
+        for c in 0..19 {
+            for i in 0..inner {
+                let value = |r: usize| if r < 35 { x.row(r)[c] } else { 0.0 };
+                let word = pair(value(2 * i), value(2 * i + 1));
+                assert_eq!(columns[c * inner + i], word, "row {c}, word {i}");
+                assert_eq!(lines[i * 19 + c], word, "line {i}, column {c}");
+            }
+        }
+        let mut row = vec![7; Format::Tiles.words(5 + 19)];
+        Format::Tiles.rows(Mat::new(&bits, 1, 19, 19), 5, &mut row);
+        let mut expected = [0; 16];
+        expected[2] = pair(0.0, 0.0);
+        for (i, word) in expected[3..12].iter_mut().enumerate() {
+            *word = pair((2 * i + 1) as f32, (2 * i + 2) as f32);
+        }
+        assert_eq!(row, expected);
     }
 
     #[test]
