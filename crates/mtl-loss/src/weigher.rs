@@ -242,7 +242,10 @@ impl Weigher {
         let n_present = input.present.iter().filter(|&&present| present).count();
         for i in 0..self.tasks.len() {
             if input.present[i] && !self.touched[i] {
-                out.shared[i] = self.method.resting_weight(i, n_present);
+                out.shared[i] = match self.active.is_empty() {
+                    true => self.method.equal_weight(n_present),
+                    false => self.method.resting_weight(i, n_present),
+                };
             }
             out.own[i] = match self.method.own() {
                 _ if !input.present[i] => 0.0,

@@ -26,9 +26,14 @@ pub trait Weighting: fmt::Debug + Send + Sync {
     /// When an inner solve does not reach its optimality conditions.
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error>;
 
-    /// The weight of a task that is present but has a zero gradient, and of all where G = 0.
-    fn resting_weight(&self, _task: usize, n_present: usize) -> f64 {
+    /// The weight of every task that is present where G = 0.
+    fn equal_weight(&self, n_present: usize) -> f64 {
         1.0 / n_present as f64
+    }
+
+    /// The weight of a task that is present but has a zero gradient, where others have one.
+    fn resting_weight(&self, _task: usize, n_present: usize) -> f64 {
+        self.equal_weight(n_present)
     }
 
     /// Takes the losses of the same batch after the update, where [`Needs::losses_after`] is set.

@@ -149,10 +149,11 @@ impl CaGrad {
     }
 
     /// The optimality of d: the tasks with more than the common share gain equally, the others no
-    /// less (relative to max |G|), and the ball's bound is met (relative to its radius).
+    /// less (relative to max |G|), and the ball's bound is met. That is relative to the longest
+    /// gradient too: where gradients nearly cancel, the radius has no digits left beyond it.
     fn residual(&mut self, gram: &[f64], radius: f64, weights: &[f64]) -> f64 {
         let n = weights.len();
-        let off_ball = (self.distance(gram, weights) / radius - 1.0).abs();
+        let off_ball = (self.distance(gram, weights) - radius).abs() / max_abs(gram).sqrt();
         let least = weights.iter().copied().fold(f64::INFINITY, f64::min);
         let size = max_abs(gram) * max_abs(weights);
         multiply(gram, weights, &mut self.image[..n]);

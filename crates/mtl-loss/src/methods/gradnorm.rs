@@ -154,6 +154,11 @@ impl Weighting for GradNorm {
         Ok(())
     }
 
+    /// Σ w = T.
+    fn equal_weight(&self, _n_present: usize) -> f64 {
+        1.0
+    }
+
     fn resting_weight(&self, task: usize, _n_present: usize) -> f64 {
         self.weights[task]
     }
