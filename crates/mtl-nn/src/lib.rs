@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backward;
 mod batch;
 pub mod check;
 pub mod checkpoint;
@@ -22,8 +23,10 @@ mod scalar;
 mod shared;
 mod sparse;
 mod step;
+mod wanted;
 mod workspace;
 
+pub use backward::Backward;
 pub use batch::{Batch, IdSlot, ListSlot, ValueSlot};
 pub use error::{Error, Result};
 pub use graph::{Graph, GraphBuilder, IdSlotSpec, ListSlotSpec, Node, ValueSlotSpec};
@@ -33,11 +36,12 @@ pub use mat::{Mat, MatMut};
 pub use op::{Backprop, Forward, Ids, Lookup, Mode, NodeId, Op, OpPart, RowGradients, Sink, Var};
 pub use optimiser::{Epsilon, Optimiser, OptimiserConfig, Rule, Schedule, TableUpdate};
 pub use params::{Entry, Layout, NewParam, ParamId, ParamSpec, Params, Role, TableId, TableSpec};
-pub use plan::{Backward, Plan, Wanted};
+pub use plan::Plan;
 pub use predict::Predictor;
 pub use reach::Ownership;
 pub use scalar::Scalar;
 pub use shared::SharedSlots;
 pub use sparse::SparseGradient;
 pub use step::{LossWeights, SHARD_ROWS, Seen, Shared, Step, StepReport, Weigh};
+pub use wanted::Wanted;
 pub use workspace::{Pass, Workspace};

@@ -50,6 +50,30 @@ impl Reach {
     }
 }
 
+/// By node and column: whether something lies beneath that `is_wanted` says of a part, or `columns`
+/// of a node that it is computed from.
+pub(crate) fn beneath<S: Scalar>(
+    graph: &Graph<S>,
+    columns: &[Vec<bool>],
+    is_wanted: impl Fn(NodeId, &OpPart) -> bool,
+) -> Vec<Vec<bool>> {
+    let mut beneath: Vec<Vec<bool>> = graph.widths().iter().map(|&n| vec![false; n]).collect();
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let inputs = node.op().inputs();
+        for part in node.op().parts() {
+            let leads_on = part.inputs.iter().any(|(input, range)| {
+                let (var, from) = (inputs[*input], inputs[*input].node().index());
+                let read = var.start() + range.start..var.start() + range.end;
+                beneath[from][read.clone()].contains(&true) || columns[from][read].contains(&true)
+            });
+            if leads_on || is_wanted(NodeId(i as u32), &part) {
+                beneath[i][part.columns].fill(true);
+            }
+        }
+    }
+    beneath
+}
+
 /// Which losses (by position in [`Graph::losses`]) reach each parameter: who shares a parameter is
 /// derived from the graph, never declared.
 #[derive(Clone, Debug)]

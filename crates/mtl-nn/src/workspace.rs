@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use crate::backward::BackwardStep;
 use crate::kernel::{Products, Scratch, vectorise};
 use crate::op::{Backprop, Forward};
 use crate::packed::PackedWeights;
-use crate::plan::{BackwardStep, Item, is_training};
+use crate::plan::{Item, is_training};
 use crate::shared::{SharedSlots, Split};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
 
@@ -140,7 +141,19 @@ impl<S: Scalar> Workspace<S> {
     ) {
         assert_eq!(backward.phases().len(), 1, "a schedule with barriers runs through `Step`");
         self.seed(backward, seeds);
-        self.backward_phase(graph, backward, 0, params, None, pass, flat, (&[], &[]), &mut []);
+        let flats = [flat, &mut []];
+        self.backward_phase(
+            graph,
+            backward,
+            0,
+            params,
+            None,
+            pass,
+            flats,
+            &[],
+            (&[], &[]),
+            &mut [],
+        );
     }
 
     /// Sets the gradients of the roots.
@@ -207,7 +220,8 @@ impl<S: Scalar> Workspace<S> {
         }
     }
 
-    /// Runs one phase of a backward schedule.
+    /// Runs one phase of a backward schedule, whose gradients of parameters go to two vectors laid out
+    /// like the trainable values; `factors` are, by loss, of what the schedule resumes.
     pub(crate) fn backward_phase(
         &mut self,
         graph: &Graph<S>,
@@ -216,12 +230,14 @@ impl<S: Scalar> Workspace<S> {
         params: &Params<S>,
         packed: Option<&PackedWeights>,
         pass: Pass<'_, S>,
-        flat: &mut [S],
+        [flat, apart]: [&mut [S]; 2],
+        factors: &[f64],
         (forward_statistics, statistics): (&[Vec<f64>], &[Vec<f64>]),
         gathered: &mut [Vec<f64>],
     ) {
         if pass.rows == 0 {
             flat.fill(S::zero());
+            apart.fill(S::zero());
             return;
         }
         for &item in &backward.phases()[phase] {
@@ -250,10 +266,12 @@ impl<S: Scalar> Workspace<S> {
                 gradient: &mut rest[0][..pass.rows * graph.nodes()[i].n_cols()],
                 params,
                 products: products(packed, i, &mut self.scratch),
-                param_gradients: flat,
+                param_gradients: [&mut *flat, &mut *apart],
                 input_sinks: &step.inputs,
                 param_sinks: &step.params,
                 live: &step.live,
+                resumed: &step.resumed,
+                factors,
                 batch: pass.batch,
                 mode: pass.mode,
                 forward_statistics: of(forward_statistics, i),

@@ -114,6 +114,10 @@ impl<S: Scalar> Op<S> for EventLoss {
         }
     }
 
+    fn keeps_gradient(&self) -> bool {
+        true
+    }
+
     fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
         let row = |r: usize| self.rows.read(|slot| batch.value_column(slot)[r]).1.f64();
         Some((0..batch.rows).map(row).sum())

@@ -13,8 +13,8 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::ops::Range;
 
-pub(crate) use pass::Put;
 pub use pass::{Backprop, Forward, RowGradients, Sink};
+pub(crate) use pass::{ParamSink, Put};
 
 use crate::{
     Batch, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SharedSlots, SparseGradient, TableId,
@@ -213,6 +213,17 @@ pub trait Op<S: Scalar>: Any + Debug + Send + Sync {
 
     /// Whether [`Op::backward`] leaves the gradient of the output as it found it.
     fn keeps_gradient(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Op::backward`] can be stopped half-way and go on in another pass, part by part. What
+    /// it leaves in the gradient of a part must then give, by itself, the gradients of the part's
+    /// [`Role::Weight`](crate::Role::Weight) parameters and, multiplied by a factor, those of its
+    /// inputs; all else is done in the first pass. [`Backprop::resumed`] says which parts go on.
+    ///
+    /// So the passes of single losses leave the first layers of towers and gates to the pass of the
+    /// weighted sum, which has the same wide products as plain training.
+    fn resumes(&self) -> bool {
         false
     }
 

@@ -191,10 +191,14 @@ pub struct Backprop<'a, S> {
     pub(crate) gradient: &'a mut [S],
     pub(crate) params: &'a Params<S>,
     pub(crate) products: Products<'a>,
-    pub(crate) param_gradients: &'a mut [S],
+    /// Two vectors laid out like the trainable values: see [`ParamSink::apart`].
+    pub(crate) param_gradients: [&'a mut [S]; 2],
     pub(crate) input_sinks: &'a [Option<Put>],
-    pub(crate) param_sinks: &'a [Option<Put>],
+    pub(crate) param_sinks: &'a [Option<ParamSink>],
     pub(crate) live: &'a [bool],
+    pub(crate) resumed: &'a [Option<usize>],
+    /// By loss: what a resumed gradient is multiplied by.
+    pub(crate) factors: &'a [f64],
     pub(crate) batch: &'a Batch<S>,
     pub(crate) mode: Mode,
     pub(crate) forward_statistics: &'a [f64],
@@ -206,6 +210,14 @@ pub struct Backprop<'a, S> {
 pub(crate) enum Put {
     Set,
     Add,
+}
+
+/// Where the gradient of a parameter goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ParamSink {
+    pub(crate) put: Put,
+    /// Whether into the second flat vector: that of one loss, where the first is that of all.
+    pub(crate) apart: bool,
 }
 
 impl<'a, S: Scalar> Backprop<'a, S> {
@@ -341,18 +353,24 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     /// Where the gradient of the `i`-th parameter goes; `None` if nobody needs it.
     #[inline]
     pub fn param_gradient(&mut self, i: usize) -> Option<Sink<'_, S>> {
-        let add = self.param_sinks[i]? == Put::Add;
+        let (flat, add) = self.flat(i)?;
         let spec = self.params.layout().param(self.op_params[i]);
-        Some(Sink { to: spec.window_mut(self.param_gradients), add })
+        Some(Sink { to: spec.window_mut(&mut self.param_gradients[flat]), add })
     }
 
     /// As [`Backprop::param_gradient`] for `n_cols` columns of parameters stored side by side,
     /// from the first of the `i`-th on; all of them must want the same.
     #[inline]
     pub fn bank_gradient(&mut self, i: usize, n_cols: usize) -> Option<Sink<'_, S>> {
-        let add = self.param_sinks[i]? == Put::Add;
+        let (flat, add) = self.flat(i)?;
         let spec = self.params.layout().param(self.op_params[i]);
-        Some(Sink { to: spec.bank_window_mut(self.param_gradients, n_cols), add })
+        Some(Sink { to: spec.bank_window_mut(&mut self.param_gradients[flat], n_cols), add })
+    }
+
+    /// The flat vector of a parameter's gradient, and whether to add to it.
+    fn flat(&self, i: usize) -> Option<(usize, bool)> {
+        let sink = self.param_sinks[i]?;
+        Some((usize::from(sink.apart), sink.put == Put::Add))
     }
 
     /// Whether part `i` of [`crate::Op::parts`] leads from what the pass starts at to something that
@@ -365,6 +383,14 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     /// [`Backprop::is_live`] of all parts.
     pub const fn live(&self) -> &'a [bool] {
         self.live
+    }
+
+    /// For an op that [`crate::Op::resumes`]: the factor of part `i` if an earlier pass left its
+    /// gradient; 0 if that pass did not run, and what is there means nothing.
+    #[inline]
+    pub fn resumed(&self, i: usize) -> Option<S> {
+        let loss = self.resumed.get(i).copied().flatten()?;
+        Some(S::of(self.factors[loss]))
     }
 
     /// Whether parameters `i` and `j` want their gradients in the same way.

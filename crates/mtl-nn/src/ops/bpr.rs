@@ -183,6 +183,10 @@ impl<S: Scalar> Op<S> for Bpr {
         );
     }
 
+    fn keeps_gradient(&self) -> bool {
+        true
+    }
+
     fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
         let rows = self.rows(batch);
         Some(vectorise(

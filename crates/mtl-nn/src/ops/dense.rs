@@ -125,7 +125,7 @@ impl Dense {
     fn through_activation<S: Scalar>(&self, pass: &mut Backprop<'_, S>, dz: &mut MatMut<'_, S>) {
         let (y, mode, first_row) = (pass.output(), pass.mode(), pass.first_row());
         for (u, unit) in self.units.iter().enumerate() {
-            if !pass.is_live(u) {
+            if !pass.is_live(u) || pass.resumed(u).is_some() {
                 continue;
             }
             let y = y.columns(unit.start, unit.n_out);
@@ -182,6 +182,30 @@ impl Dense {
 }
 
 impl Dense {
+    /// Multiplies the dz that other passes left by the weights of their losses.
+    fn scale_resumed<S: Scalar>(
+        &self,
+        pass: &Backprop<'_, S>,
+        dz: &mut MatMut<'_, S>,
+        product: &Product,
+    ) {
+        for u in product.first..product.first + product.n_units {
+            let Some(factor) = pass.resumed(u) else { continue };
+            let mut dz = dz.columns(self.units[u].start, self.units[u].n_out);
+            vectorise(
+                #[inline(always)]
+                || {
+                    for r in 0..dz.rows() {
+                        match factor == S::zero() {
+                            true => dz.row(r).fill(factor), // whatever it held
+                            false => dz.row(r).iter_mut().for_each(|value| *value *= factor),
+                        }
+                    }
+                },
+            );
+        }
+    }
+
     /// dx = Σ dz·Wᵀ, in as few products as the live units allow: units are parts.
     fn input<S: Scalar>(
         &self,
@@ -283,11 +307,17 @@ impl<S: Scalar> Op<S> for Dense {
         self.through_activation(pass, &mut dz);
         for p in &self.products {
             self.weights(pass, &mut products, &dz, p);
+            self.scale_resumed(pass, &mut dz, p);
             self.input(pass, &mut products, &dz, p);
         }
     }
 
     fn skips_dead_parts(&self) -> bool {
+        true
+    }
+
+    /// What is left is dz.
+    fn resumes(&self) -> bool {
         true
     }
 }

@@ -115,6 +115,10 @@ impl<S: Scalar> Op<S> for SoftmaxLoss {
         }
     }
 
+    fn keeps_gradient(&self) -> bool {
+        true
+    }
+
     fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
         let labels = batch.value_column(self.slots[0]);
         let weights = self.slots.get(1).map(|&slot| batch.value_column(slot));

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::start::{Columns, Start};
 use crate::optimiser::CHUNK;
 use crate::reach::Reach;
 use crate::{Backward, Graph, Layout, NodeId, Ownership, ParamId, Role, Scalar, TableId, Wanted};
@@ -111,18 +112,25 @@ pub(super) fn owned<S: Scalar>(graph: &Graph<S>, ownership: &Ownership, t: usize
     (params.collect(), all_tables(layout).filter(|&table| ownership.table(table) == [t]).collect())
 }
 
-/// The pass of each loss: its own parameters, those of the Gram matrix, and the values of `nodes`.
+/// The pass of each loss: its own parameters, those of the Gram matrix (apart), the gradients of
+/// `kept`, and what the weighted pass starts from.
 pub(super) fn schedules<S: Scalar>(
     graph: &Graph<S>,
     ownership: &Ownership,
     gram: &Parameters,
-    nodes: &[NodeId],
+    kept: &[Columns],
+    start: Option<&Start>,
 ) -> Vec<Backward> {
     let schedule = |(t, &(_, root)): (usize, &(String, NodeId))| {
         let own = owned(graph, ownership, t);
-        let wanted = Wanted::none(graph).params(gram.0.iter().chain(&own.0));
+        let put_off = start.map_or(&[][..], |start| start.put_off(t));
+        let own_params = own.0.iter().filter(|param| !put_off.contains(param));
+        let wanted = Wanted::none(graph).params(own_params).apart(&gram.0);
         let wanted = wanted.tables(gram.1.iter().chain(&own.1));
-        let wanted = nodes.iter().fold(wanted, |wanted, &node| wanted.node(node));
+        let keep =
+            |wanted: Wanted, (node, columns): &Columns| wanted.columns(*node, columns.clone());
+        let wanted = kept.iter().fold(wanted, keep);
+        let wanted = start.map_or(wanted.clone(), |start| start.want(t, wanted));
         Backward::new(graph, &[root], &wanted)
     };
     graph.losses().iter().enumerate().map(schedule).collect()

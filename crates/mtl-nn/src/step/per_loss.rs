@@ -14,12 +14,12 @@ use super::division::{
 };
 use super::reduce::{add_shards, scatter, squares};
 use super::shards::Shard;
-use super::start::{self, StartColumns};
+use super::start::{self, Columns, Start};
 use super::{LossWeights, Passes, Step};
 use crate::optimiser::CHUNK;
 use crate::{
-    Backward, Batch, Graph, Mode, NodeId, Optimiser, Ownership, Params, Scalar, SparseGradient,
-    TableId, Wanted, kernel,
+    Backward, Batch, Graph, Mode, Optimiser, Ownership, Params, Scalar, SparseGradient, TableId,
+    Wanted, kernel,
 };
 
 /// The backward schedules of single losses and what they leave.
@@ -27,12 +27,12 @@ use crate::{
 pub(super) struct PerLoss<S> {
     schedules: Vec<Backward>,
     /// Where the weighted pass starts, if not at the losses.
-    start: Option<Vec<StartColumns>>,
+    start: Option<Start>,
     /// Runs of the flat vector that the Gram matrix is taken over.
     pub(super) shared: Vec<Range<usize>>,
     pub(super) tables: Vec<TableId>,
     /// The activations that it is taken over, in place of parameters.
-    representation: Vec<StartColumns>,
+    representation: Vec<Columns>,
     /// By loss: the tables that it alone reaches.
     owned_tables: Vec<Vec<TableId>>,
     /// By chunk of the flat gradient: its runs, and where they come from.
@@ -52,8 +52,8 @@ impl<S> PerLoss<S> {
         &self.schedules
     }
 
-    pub(super) fn start(&self) -> Option<&[StartColumns]> {
-        self.start.as_deref()
+    pub(super) const fn start(&self) -> Option<&Start> {
+        self.start.as_ref()
     }
 
     pub(super) fn gram(&self) -> &[f64] {
@@ -64,14 +64,14 @@ impl<S> PerLoss<S> {
         self.running.is_some()
     }
 
-    pub(super) fn representation(&self) -> &[StartColumns] {
+    pub(super) fn representation(&self) -> &[Columns] {
         &self.representation
     }
 }
 
 impl<S: Scalar> PerLoss<S> {
     /// The schedules of single losses, and that of the weighted pass.
-    fn new(graph: &Graph<S>, ownership: &Ownership, shared: Shared) -> (Self, Backward) {
+    pub(super) fn new(graph: &Graph<S>, ownership: &Ownership, shared: Shared) -> (Self, Backward) {
         let layout = graph.layout();
         let gram = gram_parameters(graph, ownership, shared);
         let representation = match shared {
@@ -79,19 +79,17 @@ impl<S: Scalar> PerLoss<S> {
             _ => Vec::new(),
         };
         let left = left_parameters(graph, ownership, &gram);
-        let starts = start::nodes(graph, |node, part| {
-            let op = graph.nodes()[node.index()].op();
-            part.params.iter().any(|&p| left.0.contains(&op.params()[p]))
-                || part.lookups.iter().any(|&l| left.1.contains(&op.lookups()[l].table))
-        });
-        let kept = representation.iter().map(|columns| columns.node);
-        let nodes: Vec<NodeId> = starts.iter().flatten().copied().chain(kept).collect();
-        let schedules = schedules(graph, ownership, &gram, &nodes);
-        let start = starts.as_ref().and_then(|nodes| start::columns(graph, nodes, &schedules));
-        let losses: Vec<_> = graph.losses().iter().map(|loss| loss.1).collect();
-        let roots = starts.filter(|_| start.is_some()).unwrap_or(losses);
         let wanted = Wanted::none(graph).params(&left.0).tables(&left.1);
-        let weighted = Backward::new(graph, &roots, &wanted);
+        let started = Start::find(graph, ownership, &left).and_then(|start| {
+            let schedules = schedules(graph, ownership, &gram, &representation, Some(&start));
+            let weighted = start.schedule(graph, wanted.clone(), &schedules)?;
+            Some((Some(start), schedules, weighted))
+        });
+        let (start, schedules, weighted) = started.unwrap_or_else(|| {
+            let losses: Vec<_> = graph.losses().iter().map(|loss| loss.1).collect();
+            let schedules = schedules(graph, ownership, &gram, &representation, None);
+            (None, schedules, Backward::new(graph, &losses, &wanted))
+        });
         let n = schedules.len();
         let sparse = || layout.tables().iter().map(|t| SparseGradient::new(t.dim)).collect();
         let per_loss = Self {
@@ -146,12 +144,18 @@ impl<S: Scalar> PerLoss<S> {
         shards: &[Shard<S>],
         weights: &LossWeights,
     ) {
+        let is_combined = |run: &(Range<usize>, Source)| run.1 == Source::Combined;
+        let alike = self.sources[chunk].chunk_by(|a, b| is_combined(a) == is_combined(b));
+        for runs in alike.filter(|runs| !is_combined(&runs[0])) {
+            let span = runs[0].0.start..runs[runs.len() - 1].0.end;
+            let out = &mut out[span.start - chunk * CHUNK..span.end - chunk * CHUNK];
+            add_shards(out, shards, None, span);
+        }
         for (run, source) in &self.sources[chunk] {
             let out = &mut out[run.start - chunk * CHUNK..run.end - chunk * CHUNK];
             match *source {
-                Source::Weighted => add_shards(out, shards, None, run.clone()),
+                Source::Weighted => {}
                 Source::Own(t) if self.present[t] => {
-                    add_shards(out, shards, Some(t), run.clone());
                     let weight = S::of(weights.own[t]);
                     out.iter_mut().for_each(|value| *value *= weight);
                 }

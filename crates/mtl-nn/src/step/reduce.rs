@@ -77,9 +77,15 @@ pub(super) fn add_shards<S: Scalar>(
     loss: Option<usize>,
     span: Range<usize>,
 ) {
-    out.copy_from_slice(&shards[0].gradients(loss).flat[span.clone()]);
-    for shard in &shards[1..] {
-        crate::kernel::add(out, &shard.gradients(loss).flat[span.clone()]);
+    /// Sums stay in the first-level cache until the last shard is added.
+    const BLOCK: usize = 1024;
+    for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+        let start = span.start + i * BLOCK;
+        let span = start..start + out.len();
+        out.copy_from_slice(&shards[0].gradients(loss).flat[span.clone()]);
+        for shard in &shards[1..] {
+            crate::kernel::add(out, &shard.gradients(loss).flat[span.clone()]);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::Step;
-use super::start::StartColumns;
+use super::start::Columns;
 use crate::packed::PackedWeights;
 use crate::workspace::{Pass, Statistics};
 use crate::{Backward, Batch, Graph, Mode, NodeId, Op, Params, Plan, Scalar, Workspace};
@@ -15,9 +15,9 @@ use crate::{Backward, Batch, Graph, Mode, NodeId, Op, Params, Plan, Scalar, Work
 pub(super) struct Shard<S> {
     pub(super) first_row: usize,
     pub(super) rows: usize,
-    /// Of the weighted sum of all losses.
+    /// Of the weighted sum of all losses; and, of parameters that one loss alone reaches, of that.
     pub(super) main: Gradients<S>,
-    /// Of each loss by itself, where a weighting asks for them.
+    /// Of each loss by itself, where a weighting compares them.
     pub(super) per_loss: Vec<Gradients<S>>,
     pub(super) gathered: [Statistics; 2],
     pub(super) losses: Vec<f64>,
@@ -192,6 +192,7 @@ impl<S: Scalar> Step<S> {
             seeds: self.seeds_of(passes),
             loss: passes.loss(),
             representation: self.per_loss.as_ref().map_or(&[], |p| p.representation()),
+            weights: &self.pass_weights,
             statistics: &self.statistics,
             forward: (phase < n_forward).then_some(phase),
             backward_phase: (phase >= first_backward && n_backward > 0)
@@ -206,9 +207,7 @@ impl<S: Scalar> Step<S> {
             Passes::BackwardOf(loss) => Seeds::Roots(&self.seeds[loss..=loss]),
             Passes::Weighted => {
                 let start = self.per_loss.as_ref().and_then(|per_loss| per_loss.start());
-                start.map_or(Seeds::Roots(&self.seeds), |start| {
-                    Seeds::Scaled(start, &self.pass_weights, &self.total_weights)
-                })
+                start.map_or(Seeds::Roots(&self.seeds), |start| Seeds::Left(start.scaled()))
             }
             Passes::Forward | Passes::Both => Seeds::Roots(&self.seeds),
         }
@@ -255,7 +254,9 @@ struct Context<'a, S> {
     mode: Mode,
     seeds: Seeds<'a, S>,
     loss: Option<usize>,
-    representation: &'a [StartColumns],
+    /// By loss: what a gradient that its pass left is multiplied by.
+    weights: &'a [f64],
+    representation: &'a [Columns],
     statistics: &'a [Statistics; 2],
     forward: Option<usize>,
     backward_phase: Option<usize>,
@@ -268,9 +269,8 @@ enum Seeds<'a, S> {
     Roots(&'a [S]),
     /// One value for each row and column of each root.
     Each(&'a [Vec<S>]),
-    /// What the passes of single losses left in some columns, times the weight of the loss; 0 where
-    /// it is absent (its total weight is 0).
-    Scaled(&'a [StartColumns], &'a [f64], &'a [f64]),
+    /// What the passes of single losses left in some columns, times the weight of the loss.
+    Left(&'a [(Columns, usize)]),
 }
 
 impl<S: Scalar> Context<'_, S> {
@@ -305,21 +305,23 @@ impl<S: Scalar> Context<'_, S> {
                         workspace.seed_each(self.graph, root, seeds);
                     }
                 }
-                Seeds::Scaled(start, weights, totals) => {
-                    for columns in start {
-                        let present = columns.loss.filter(|&t| totals[t] > 0.0);
-                        let factor = present.map_or(S::zero(), |t| S::of(weights[t]));
-                        let place = (columns.node, columns.columns.clone());
-                        workspace.scale_gradient(self.graph, place, factor);
+                Seeds::Left(left) => {
+                    for ((node, columns), loss) in left {
+                        let factor = S::of(self.weights[*loss]);
+                        workspace.scale_gradient(self.graph, (*node, columns.clone()), factor);
                     }
                 }
             }
         }
         let [forward, back] = self.statistics;
         let sums = (forward.as_slice(), back.as_slice());
-        let gradients = match self.loss {
-            Some(loss) => &mut shard.per_loss[loss],
-            None => &mut shard.main,
+        let flat = &mut shard.main.flat;
+        let (flats, lookups) = match self.loss {
+            Some(loss) => {
+                let of_loss = &mut shard.per_loss[loss];
+                ([flat, &mut of_loss.flat], &mut of_loss.lookups)
+            }
+            None => ([flat, &mut Vec::new()], &mut shard.main.lookups),
         };
         workspace.backward_phase(
             self.graph,
@@ -328,16 +330,17 @@ impl<S: Scalar> Context<'_, S> {
             self.params,
             Some(self.packed),
             pass,
-            &mut gradients.flat,
+            flats.map(Vec::as_mut_slice),
+            self.weights,
             sums,
             gathered_back,
         );
         if phase + 1 == self.backward.phases().len() {
-            for (&node, buffer) in self.backward.lookups().iter().zip(&mut gradients.lookups) {
+            for (&node, buffer) in self.backward.lookups().iter().zip(lookups) {
                 workspace.swap_gradient(node, buffer);
             }
-            if self.loss.is_some() {
-                self.keep(workspace, shard.rows, &mut gradients.kept);
+            if let Some(loss) = self.loss {
+                self.keep(workspace, shard.rows, &mut shard.per_loss[loss].kept);
             }
         }
     }
@@ -347,7 +350,7 @@ impl<S: Scalar> Context<'_, S> {
     /// Keeps the gradients of the activations that the Gram matrix is taken over.
     fn keep(&self, workspace: &Workspace<S>, rows: usize, kept: &mut Vec<S>) {
         kept.clear();
-        for StartColumns { node, columns, .. } in self.representation {
+        for (node, columns) in self.representation {
             let written = self.backward.written(*node);
             let gradient = workspace.gradient(self.graph, *node);
             for r in 0..rows {

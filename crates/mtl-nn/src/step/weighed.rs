@@ -168,7 +168,11 @@ impl<S: Scalar> Step<S> {
             |t: usize| if is_running { self.scaled_losses[t].max(LOSS_FLOOR) } else { 1.0 };
         self.pass_weights.clear();
         let shared = self.loss_weights.shared.iter().enumerate();
-        self.pass_weights.extend(shared.map(|(t, weight)| weight / divisor(t)));
+        let weight = |(t, weight): (usize, &f64)| match self.present[t] {
+            true => weight / divisor(t),
+            false => 0.0,
+        };
+        self.pass_weights.extend(shared.map(weight));
         Ok(())
     }
 
