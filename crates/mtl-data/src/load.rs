@@ -287,7 +287,7 @@ impl Columns {
     }
 }
 
-fn for_each_chunk(
+pub(crate) fn for_each_chunk(
     path: &Path,
     options: &ReadOptions,
     columns: &Columns,

@@ -9,6 +9,7 @@ pub(crate) mod generate;
 pub(crate) mod importance;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod nesting;
 pub(crate) mod predict;
 pub(crate) mod predictions;
 pub(crate) mod serve;

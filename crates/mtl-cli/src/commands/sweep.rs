@@ -15,6 +15,7 @@ use mtl_train::{
 };
 
 use crate::args::SweepArgs;
+use crate::commands::nesting::located;
 use crate::progress::{Bar, Notes};
 use crate::{commands, render};
 
@@ -48,6 +49,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         let title = format!("{}/{} {}", i + 1, candidates.len(), method.name());
         let bar = Bar::among(title, Rc::clone(&said));
         let trained = train(&config, &spec, &dataset, method, &monitors, bar);
+        let trained = trained.map_err(|error| located(error, &config.data));
         let (point, part) = trained.with_context(|| format!("weighting `{}`", method.name()))?;
         points.push(point);
         parts = summarise(&part, &dataset);

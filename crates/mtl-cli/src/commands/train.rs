@@ -17,6 +17,7 @@ use crate::args::TrainArgs;
 use crate::commands::CONFIG;
 use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::print_metrics;
+use crate::commands::nesting::located;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::Bar;
 use crate::{commands, render};
@@ -58,7 +59,8 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         return Err(error.into());
     }
     drop(watch);
-    let fitted = fitted.map_err(|error| rescue(error, &model, args))?;
+    let fitted = fitted.map_err(|error| rescue(error, &model, args));
+    let fitted = fitted.map_err(|error| located(error, &config.data))?;
     if let Some(steps) = fitted.state.steps_partway() {
         let epoch = fitted.history.epochs.len() + 1;
         return Err(interrupted((epoch, steps), &partial, args).into());
