@@ -51,6 +51,7 @@ fn expected(command: &str) -> &'static [&'static str] {
         "check" => &["training rows", "purchase", "no feature alone tells a label"],
         "train" => &["validation", "test", "wrote shop-model"],
         "evaluate" => &["600 rows", "click", "purchase", "macro auc"],
+        "importance" => &["click auc", "(as it is)", "user_id", "price"],
         "predict" => &["wrote 600 rows of p_click, p_purchase to scores.csv"],
         "inspect" => &["embedding.user_id", "task.click.gate", "expert.3"],
         other => panic!("the README has a command that this test does not know: {other}"),
@@ -74,7 +75,10 @@ fn the_commands_in_the_readme_work_in_their_order() {
     }
     let commands = commands();
     let names: Vec<&str> = commands.iter().map(|words| words[0].as_str()).collect();
-    assert_eq!(names, ["init", "check", "compare", "train", "evaluate", "predict", "inspect"]);
+    let measured = ["evaluate", "evaluate", "importance"];
+    let expected_names =
+        [&["init", "check", "compare", "train"][..], &measured, &["predict", "inspect"]].concat();
+    assert_eq!(names, expected_names);
     for mut arguments in commands {
         let name = arguments[0].clone();
         if name == "compare" {

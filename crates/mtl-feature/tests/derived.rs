@@ -5,6 +5,7 @@ use mtl_feature::{
     Chunk, DatePart, FIRST_KNOWN, FeatureSpec, MISSING, RawColumn, Rows, Schema, SchemaFitter,
     SchemaSpec, Targets, UNSEEN, Values,
 };
+use proptest::prelude::*;
 
 fn chunk(columns: Vec<(&str, RawColumn)>) -> Chunk {
     let n = columns[0].1.len();
@@ -95,4 +96,53 @@ fn keys_that_do_not_go_together_are_named() {
     check("kind = 'datetime'\nhash_buckets = 3", "`hash_buckets` is 3, expected nothing");
     check("kind = 'numeric'\nparts = ['hour']", "`parts` is given, expected it for a datetime");
     check("kind = 'categorical'\npooling = 'max'", "`pooling` is max, expected nothing");
+}
+
+/// A new day's rows: the parts of a time are the features that they were, and a cross grows.
+#[test]
+fn a_schema_with_parts_and_crosses_is_extended() {
+    let features = || {
+        vec![
+            FeatureSpec::datetime("time", [DatePart::Hour, DatePart::AgeDays]),
+            FeatureSpec::cross("both", ["city", "shop"]),
+        ]
+    };
+    let day = |times: [&str; 2], shops: [&str; 2]| {
+        let cities = RawColumn::text(["Rome", "Rome"]);
+        let columns = [("time", times), ("shop", shops)].map(|(n, c)| (n, RawColumn::text(c)));
+        chunk(columns.into_iter().chain([("city", cities)]).collect())
+    };
+    let first = fit(features(), &day(["2026-11-24T08:00", "2026-11-26T08:00"], ["1", "2"]));
+    let first = first.unwrap();
+    let rows = day(["2026-11-27T09:00", "2026-11-25T08:00"], ["2", "3"]);
+    let mut fitter = SchemaFitter::extending(SchemaSpec::new(features(), vec![]), &first).unwrap();
+    fitter.observe(&rows).unwrap();
+    let table = fitter.finish().unwrap().encode(&rows, Targets::Ignored).unwrap();
+    assert_eq!(table.ids_of("both"), Some(&[3, 4][..]), "known, then new");
+    let ages = table.values_of("time.age_days").unwrap();
+    assert!(ages[0] < -1.9 && ages[1] == 0.0, "by the first day's mean: {ages:?}");
+    assert_eq!(table.ids_of("time.hour"), Some(&[9 + 2, 8 + 2][..]));
+}
+
+proptest! {
+    /// The values of two columns together: one id for each pair of values, none shared, whatever
+    /// the values hold.
+    #[test]
+    fn two_rows_share_an_id_of_a_cross_if_they_share_both_values(
+        rows in prop::collection::vec(("[ab|,]{0,2}", prop::option::of(-2_i64..3)), 1..40),
+    ) {
+        let texts = RawColumn::text(rows.iter().map(|(text, _)| text.as_str()));
+        let numbers = Values::Integer(rows.iter().map(|(_, n)| n.unwrap_or(0)).collect());
+        let missing = Some(rows.iter().map(|(_, n)| n.is_none()).collect());
+        let chunk = chunk(vec![("s", texts), ("n", RawColumn::with_missing(numbers, missing))]);
+        let schema = fit(vec![FeatureSpec::cross("both", ["s", "n"])], &chunk).unwrap();
+        let table = schema.encode(&chunk, Targets::Ignored).unwrap();
+        let ids = table.ids_of("both").unwrap();
+        for (row, id) in rows.iter().zip(ids) {
+            prop_assert_eq!(row.1.is_none(), *id == MISSING);
+            for (other, other_id) in rows.iter().zip(ids).filter(|(other, _)| other.1.is_some()) {
+                prop_assert_eq!(row == other, id == other_id, "{:?} {:?}", row, other);
+            }
+        }
+    }
 }

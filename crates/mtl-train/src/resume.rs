@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mtl_model::Model;
 use mtl_nn::checkpoint::{self, SavedOptimiser, SavedParams};
+use mtl_nn::kernel::Precision;
 use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ pub struct TrainingState {
     partway: Option<Progress>,
     seed: u64,
     batch_size: usize,
+    precision: Precision,
     /// None before the first epoch.
     rows: Option<SeenRows>,
     params: SavedParams,
@@ -50,6 +52,14 @@ impl SeenRows {
     }
 }
 
+fn precision(of: Precision) -> String {
+    match of {
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
+    }
+    .to_owned()
+}
+
 fn unnamed() -> String {
     "the training state".to_owned()
 }
@@ -68,6 +78,7 @@ impl TrainingState {
             partway: partway.cloned(),
             seed: config.seed,
             batch_size: config.batch_size,
+            precision: config.precision,
             rows: Some(rows.clone()),
             params: SavedParams::of(params),
             best: best.map(SavedParams::of),
@@ -88,6 +99,7 @@ impl TrainingState {
             partway: None,
             seed: config.seed,
             batch_size: config.batch_size,
+            precision: config.precision,
             rows: None,
             params,
             best: None,
@@ -138,6 +150,7 @@ impl TrainingState {
         let pairs = [
             ("seed", self.seed.to_string(), config.seed.to_string()),
             ("batch_size", self.batch_size.to_string(), config.batch_size.to_string()),
+            ("precision", precision(self.precision), precision(config.precision)),
         ];
         if let Some((name, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
             return Err(self.error(format!("`{name}` was {was}, and is {is} now")));
