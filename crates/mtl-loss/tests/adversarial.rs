@@ -61,7 +61,9 @@ fn gradients(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<f64>>> 
                         0 => rows[i][d],
                         1 => along * (rows[i][0] + 0.01 * sign), // one line
                         2 => along + 1e-9 * rows[i][d],
-                        3 => along * if i % 2 == 0 { 1.0 } else { -1.0 } + 1e-7 * rows[i][d],
+                        3 => {
+                            along * if i.is_multiple_of(2) { 1.0 } else { -1.0 } + 1e-7 * rows[i][d]
+                        }
                         4 => rows[i][d] * 10.0_f64.powf(scales[i]),
                         _ => {
                             if d == i % DIM {

@@ -355,7 +355,7 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     pub fn param_gradient(&mut self, i: usize) -> Option<Sink<'_, S>> {
         let (flat, add) = self.flat(i)?;
         let spec = self.params.layout().param(self.op_params[i]);
-        Some(Sink { to: spec.window_mut(&mut self.param_gradients[flat]), add })
+        Some(Sink { to: spec.window_mut(self.param_gradients[flat]), add })
     }
 
     /// As [`Backprop::param_gradient`] for `n_cols` columns of parameters stored side by side,
@@ -364,7 +364,7 @@ impl<'a, S: Scalar> Backprop<'a, S> {
     pub fn bank_gradient(&mut self, i: usize, n_cols: usize) -> Option<Sink<'_, S>> {
         let (flat, add) = self.flat(i)?;
         let spec = self.params.layout().param(self.op_params[i]);
-        Some(Sink { to: spec.bank_window_mut(&mut self.param_gradients[flat], n_cols), add })
+        Some(Sink { to: spec.bank_window_mut(self.param_gradients[flat], n_cols), add })
     }
 
     /// The flat vector of a parameter's gradient, and whether to add to it.
