@@ -64,12 +64,12 @@ fn what_cannot_be_is_said_before_training() {
     // An event that nothing leads from.
     fails("from = \"cart\", tower", "from = \"basket\", tower", "`basket`");
 
-    // Purchases without a click: refused with their number, or counted as none and reported.
+    // Purchases without a click: refused by their place, or counted as none and reported.
     let rows = home.text("funnel.csv");
     home.write("funnel.csv", &format!("{rows}u1,i1,9.5,0,0,0,1\nu2,i1,9.5,0,0,0,1\n"));
     let whole = config.replace("split = { by = \"random\", validation = 0.15, test = 0.15 }\n", "");
     home.write("nested.toml", &whole);
-    home.mtl("train nested.toml --out m").fails("2 rows");
+    home.mtl("train nested.toml --out m").fails("funnel.csv: row 1202: `purchase`");
     let counted = whole.replace("nesting = \"error\"", "nesting = \"multiply\"");
     home.write("counted.toml", &counted.replace("epochs = 30", "epochs = 1"));
     let ran = home.mtl("train counted.toml --out m");
