@@ -191,6 +191,25 @@ pub(crate) struct TrainArgs {
     /// Starts from a trained model and adds the ids that are new in the training rows
     #[arg(long, value_name = "DIR", conflicts_with = "init")]
     pub(crate) from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) explain: ExplainArgs,
+}
+
+/// What is told of the reported rows beside their metrics.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// Measures the rows of each value of these columns apart; any columns of the file
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    pub(crate) by: Vec<String>,
+    /// Values of such a column that are apart, the commonest; of more numbers there are bins
+    #[arg(long, requires = "by", default_value = "24", value_name = "N")]
+    pub(crate) most: NonZeroUsize,
+    /// Bins of numbers, of about as many rows each
+    #[arg(long, requires = "by", default_value = "5", value_name = "N")]
+    pub(crate) bins: NonZeroUsize,
+    /// Tells what each feature is worth, by so many permutations of it (3 if no number is given)
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3")]
+    pub(crate) importance: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -200,15 +219,14 @@ pub(crate) struct EvaluateArgs {
     /// The file to measure on (CSV, CSV.gz or Parquet), with features and labels
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
-    /// Measures the rows of each value of a column too; any column of the file
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) by: Option<String>,
-    /// Values of that column that are apart, the commonest; of more numbers there are bins
-    #[arg(long, requires = "by", default_value = "24", value_name = "N")]
-    pub(crate) most: NonZeroUsize,
-    /// Bins of numbers, of about as many rows each
-    #[arg(long, requires = "by", default_value = "5", value_name = "N")]
-    pub(crate) bins: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) explain: ExplainArgs,
+    /// Folder to write `metrics.json` and `report.html` to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder to write every figure of the report to, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arrow;
+mod beside;
 pub mod census;
 mod chunk_writer;
 mod config;
@@ -23,6 +24,7 @@ mod split;
 mod stream;
 mod write;
 
+pub use beside::{Beside, ColumnBeside, read_beside};
 pub use config::{Bound, DataConfig, Files, Split};
 pub use error::{Error, Result};
 pub use load::{Dataset, Loader, Truth, load, read_table};

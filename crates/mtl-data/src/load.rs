@@ -14,7 +14,9 @@ use mtl_feature::{
 };
 
 use crate::split::{Part, parts};
-use crate::{DataConfig, Error, Files, ReadOptions, Reader, Result, Split, Stream, TrainingRows};
+use crate::{
+    Beside, DataConfig, Error, Files, ReadOptions, Reader, Result, Split, Stream, TrainingRows,
+};
 
 /// Data to train on, encoded by a schema that was fitted to its training rows alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,8 @@ pub struct Dataset<R = FeatureTable> {
     pub test: FeatureTable,
     /// What a generator knows about its rows and no model may see; `None` for data from files.
     pub truth: Option<Truth>,
+    /// Columns that rows are told apart by, if any were [asked for](Loader::beside).
+    pub beside: Beside,
 }
 
 /// The truth about generated rows: tables that have labels and nothing else, found by name with
@@ -55,13 +59,13 @@ impl<R> Dataset<R> {
         validation: FeatureTable,
         test: FeatureTable,
     ) -> Self {
-        Self { schema, train, validation, test, truth: None }
+        Self { schema, train, validation, test, truth: None, beside: Beside::default() }
     }
 
     /// The same data with other training rows, or the same ones in another form.
     pub fn map_train<Q>(self, f: impl FnOnce(R) -> Q) -> Dataset<Q> {
-        let Self { schema, train, validation, test, truth } = self;
-        Dataset { schema, train: f(train), validation, test, truth }
+        let Self { schema, train, validation, test, truth, beside } = self;
+        Dataset { schema, train: f(train), validation, test, truth, beside }
     }
 }
 
@@ -91,6 +95,7 @@ pub struct Loader<'a> {
     config: &'a DataConfig,
     spec: SchemaSpec,
     base: Option<&'a Schema>,
+    beside: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
@@ -98,12 +103,18 @@ impl<'a> Loader<'a> {
     pub fn new(config: &'a DataConfig, features: Vec<FeatureSpec>, labels: Vec<LabelSpec>) -> Self {
         let mut spec = SchemaSpec::new(features, labels);
         (spec.group, spec.weight) = (config.group.clone(), config.weight.clone());
-        Self { config, spec, base: None }
+        Self { config, spec, base: None, beside: Vec::new() }
     }
 
     /// Adds what is new in the training rows to a schema: see [`SchemaFitter::extending`].
     pub fn extending(self, schema: &'a Schema) -> Self {
         Self { base: Some(schema), ..self }
+    }
+
+    /// Keeps columns of the validation and test rows beside the tables: see [`Beside`]. They need
+    /// not be features.
+    pub fn beside(self, columns: &[String]) -> Self {
+        Self { beside: columns.to_vec(), ..self }
     }
 
     /// Training rows in memory.
@@ -158,8 +169,12 @@ impl<'a> Loader<'a> {
             None => SchemaFitter::new(self.spec.clone())?,
             Some(base) => SchemaFitter::extending(self.spec.clone(), base)?,
         };
-        let (columns, plain) =
-            (Columns::of(&self.spec, config.split.as_ref()), Columns::of(&self.spec, None));
+        let of = |split| Columns::of(&self.spec, split).and(&self.beside);
+        let (plain, columns) = match &config.split {
+            Some(split) => (of(None), of(Some(split))),
+            // Rows that train are not told apart.
+            None => (of(None), Columns::of(&self.spec, None)),
+        };
         let others = config.validation.iter().chain(&config.test);
         check_columns(&config.train, &options, &columns)?;
         others.into_iter().try_for_each(|files| check_columns(files, &options, &plain))?;
@@ -171,17 +186,21 @@ impl<'a> Loader<'a> {
             })?;
         }
         let (first, n_train) = (config.train.paths().first(), held.n_train);
+        let mut beside = held.beside(&self.beside)?;
         let mut dataset = held.encode(first.map_or(Path::new(""), PathBuf::as_path))?;
-        for (files, table) in
-            [(&config.validation, &mut dataset.validation), (&config.test, &mut dataset.test)]
-        {
+        for (files, table, beside) in [
+            (&config.validation, &mut dataset.validation, &mut beside.validation),
+            (&config.test, &mut dataset.test, &mut beside.test),
+        ] {
             for path in files.iter().flat_map(Files::paths) {
                 let encoder = dataset.schema.encoder(&plain.names(), Targets::Required)?;
                 for_each_chunk(path, &options, &plain, |chunk| {
+                    beside.iter_mut().try_for_each(|column| column.observe(path, &chunk))?;
                     encoder.encode(&chunk, table).map_err(|error| Error::in_file(path, error))
                 })?;
             }
         }
+        dataset.beside = beside;
         Ok(Read { dataset, config, columns, n_train })
     }
 }
@@ -268,6 +287,12 @@ impl Columns {
         };
         let needs = spec.needs().into_iter().chain(split);
         Self(needs.map(|(column, needed_by)| (column.to_owned(), needed_by)).collect())
+    }
+
+    /// With columns beside the tables.
+    fn and(self, beside: &[String]) -> Self {
+        let beside = beside.iter().map(|column| (column.clone(), "the segments".to_owned()));
+        Self(self.0.into_iter().chain(beside).collect())
     }
 
     pub(crate) fn names(&self) -> Vec<&str> {
@@ -361,6 +386,19 @@ impl Held {
             }
         }
         Ok(())
+    }
+
+    /// Columns beside the validation and test rows that are held.
+    fn beside(&self, columns: &[String]) -> Result<Beside> {
+        let mut beside = Beside::new(columns);
+        for (chunks, columns) in
+            [(&self.validation, &mut beside.validation), (&self.test, &mut beside.test)]
+        {
+            for (path, chunk) in chunks {
+                columns.iter_mut().try_for_each(|column| column.observe(path, chunk))?;
+            }
+        }
+        Ok(beside)
     }
 
     /// Fits and encodes; `first` is the file to name if there is nothing to train on.

@@ -195,7 +195,7 @@ fn deltas(results: &Results) -> Result<Section> {
         header.push(task.to_owned());
         tasks.push(task);
         let (title, x) = (format!("Δ AUC of {task}"), "AUC minus that of single_task".to_owned());
-        figures.push(IntervalPlot { title, x, intervals }.draw()?);
+        figures.push(IntervalPlot { title, x, reference: 0.0, intervals }.draw()?);
     }
     let row = |model: &ModelResults| {
         let mut row = vec![Cell::text(&model.model)];

@@ -3,10 +3,14 @@
 mod comparison;
 mod curves;
 mod error;
+mod evaluated;
 mod figure;
 mod gates;
 mod html;
+mod importance;
+mod metrics;
 mod page;
+mod segments;
 mod shared;
 mod sweep;
 mod theme;
@@ -14,9 +18,10 @@ mod training;
 
 pub use comparison::compared;
 pub use error::{Error, Result};
+pub use evaluated::evaluated;
 pub use figure::{
-    Figure, HeatMap, Interval, IntervalPlot, LinePlot, ParetoPlot, ParetoPoint, ReliabilityDiagram,
-    Series,
+    Bar, BarPlot, Figure, HeatMap, Interval, IntervalPlot, LinePlot, ParetoPlot, ParetoPoint,
+    ReliabilityDiagram, Series,
 };
 pub use page::Report;
 pub use sweep::swept;

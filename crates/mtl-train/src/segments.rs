@@ -1,12 +1,10 @@
 //! Metrics by segment: the rows of each value of a column, measured apart.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
 
-use mtl_data::{ReadOptions, Reader};
+use mtl_data::ColumnBeside;
 use mtl_eval::{Segment, segments_by_name, segments_by_quantile};
-use mtl_feature::{FeatureTable, Key};
+use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use serde::Serialize;
 
@@ -44,49 +42,24 @@ pub struct SegmentEvaluation {
     pub evaluation: Evaluation,
 }
 
-/// Reads a column of a file, which need not be a feature's, and sets its rows apart by value.
-///
-/// # Errors
-/// A file that cannot be read or has no such column, or a cell that is a list.
-pub fn read_segments(
-    file: &Path,
-    column: &str,
-    options: &ReadOptions,
-    config: &SegmentConfig,
-) -> Result<Vec<Segment>> {
-    let mut codes: Vec<Option<usize>> = Vec::new();
-    let mut values: HashMap<Key, usize> = HashMap::new();
-    for chunk in Reader::open(file, options)?.chunks(&[column])? {
-        let chunk = chunk?;
-        let cells = chunk.column(column).into_iter().flat_map(|c| (0..c.len()).map(|i| c.cell(i)));
-        for (i, cell) in cells.enumerate() {
-            let key = cell.key().map_err(|expected| {
-                let (file, row) = (file.display(), chunk.rows().number(i));
-                let found = cell.quoted();
-                Error::Data(format!(
-                    "{file}: row {row}, column `{column}`: found {found}, expected {expected}"
-                ))
-            })?;
-            let n = values.len();
-            codes.push(key.map(|key| *values.entry(key).or_insert(n)));
-        }
-    }
-    let mut names = vec![String::new(); values.len()];
-    values.into_iter().for_each(|(key, code)| names[code] = key.to_string());
-    Ok(segments(&codes, &names, config))
+/// The segments of a column's rows, each row in one.
+pub fn segments_of(column: &ColumnBeside, config: &SegmentConfig) -> Vec<Segment> {
+    segments(column.codes(), column.names(), config)
 }
 
 /// The segments of rows whose values are `names` by code.
-fn segments(codes: &[Option<usize>], names: &[String], config: &SegmentConfig) -> Vec<Segment> {
+fn segments(codes: &[Option<u32>], names: &[String], config: &SegmentConfig) -> Vec<Segment> {
     let numbers: Option<Vec<f64>> = names.iter().map(|name| finite(name)).collect();
     match numbers {
         Some(numbers) if numbers.len() > config.most.get() => {
-            let of_rows: Vec<f64> =
-                codes.iter().map(|code| code.map_or(f64::NAN, |code| numbers[code])).collect();
+            let of_rows: Vec<f64> = codes
+                .iter()
+                .map(|code| code.map_or(f64::NAN, |code| numbers[code as usize]))
+                .collect();
             segments_by_quantile(&of_rows, config.bins)
         }
         numbers => {
-            let of_rows = codes.iter().map(|code| code.map(|code| &names[code]));
+            let of_rows = codes.iter().map(|code| code.map(|code| &names[code as usize]));
             let mut segments = segments_by_name(of_rows, config.most);
             if numbers.is_some() {
                 // What is no number is the rows without one: last.
@@ -102,10 +75,35 @@ fn finite(name: &str) -> Option<f64> {
     name.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
+/// Metrics by the values of a column.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BySegment {
+    /// The column.
+    pub by: String,
+    /// Its segments.
+    pub segments: Vec<SegmentEvaluation>,
+}
+
+impl BySegment {
+    /// Measures a model on the rows of each value of a column, which has one for each row.
+    ///
+    /// # Errors
+    /// As [`evaluate_by`].
+    pub fn of(
+        model: &Model,
+        table: &FeatureTable,
+        column: &ColumnBeside,
+        config: &SegmentConfig,
+    ) -> Result<Self> {
+        let segments = evaluate_by(model, table, &segments_of(column, config))?;
+        Ok(Self { by: column.column().to_owned(), segments })
+    }
+}
+
 /// Measures a model on the rows of each segment of a table.
 ///
 /// # Errors
-/// As [`evaluate`]; [`Error::Data`] for a segment of other rows than the table has.
+/// As [`evaluate`]; [`Error::Data`] for segments of other rows than the table has.
 pub fn evaluate_by(
     model: &Model,
     table: &FeatureTable,
@@ -132,14 +130,13 @@ mod tests {
 
     fn found(values: &[Option<&str>], most: usize) -> Vec<(String, usize)> {
         let mut names: Vec<String> = Vec::new();
-        let mut code = |value: &str| match names.iter().position(|name| name == value) {
-            Some(code) => code,
-            None => {
+        let mut code = |value: &str| {
+            names.iter().position(|name| name == value).unwrap_or_else(|| {
                 names.push(value.to_owned());
                 names.len() - 1
-            }
+            }) as u32
         };
-        let codes: Vec<Option<usize>> = values.iter().map(|value| value.map(&mut code)).collect();
+        let codes: Vec<Option<u32>> = values.iter().map(|value| value.map(&mut code)).collect();
         let two = NonZeroUsize::new(2).unwrap();
         let config = SegmentConfig { most: most.try_into().unwrap(), bins: two };
         let segments = segments(&codes, &names, &config);

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    commands::prepare_figures(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.as_deref())?;
     let names = match &args.data {
         Some(name) => vec![name.as_str()],
         None => DEFAULT_DATA.to_vec(),

@@ -2,48 +2,88 @@
 
 mod by_segment;
 
+use mtl_data::read_beside;
 use mtl_eval::{BinaryReport, ClassReport, RegressionReport};
 use mtl_feature::Targets;
-use mtl_train::{
-    Evaluation, SegmentConfig, SegmentEvaluation, evaluate, evaluate_by, read_segments,
-};
-use serde::Serialize;
+use mtl_train::{BySegment, Evaluated, Evaluation, Importance, evaluate, gates};
 
 use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
+use crate::commands::explain::Explained;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
+    if let Some(folder) =
+        args.out.as_deref().filter(|folder| folder.join(commands::CONFIG).exists())
+    {
+        let expected = "expected another folder for what is measured now";
+        anyhow::bail!("--out {} is a model's folder, {expected}", folder.display());
+    }
+    for folder in [&args.out, &args.figures] {
+        commands::prepare_folder(folder.as_deref())?;
+    }
     let (model, options) = commands::open(&args.model)?;
     let table = commands::encode(&model, &options, &args.data, Targets::Required)?;
-    let evaluation = evaluate(&model, &table)?;
-    let Some(column) = &args.by else {
-        return if json { render::json(&evaluation) } else { print(&evaluation, args) };
+    let columns = match &args.explain.by[..] {
+        [] => Vec::new(),
+        columns => read_beside(&args.data, columns, &options)?,
     };
-    let config = SegmentConfig { most: args.most, bins: args.bins };
-    let segments = read_segments(&args.data, column, &options, &config)?;
-    let segments = evaluate_by(&model, &table, &segments)?;
-    if json {
-        return render::json(&Segmented { evaluation, by: column, segments });
+    let evaluation = evaluate(&model, &table)?;
+    let Explained { segments, importance } =
+        Explained::of(&model, &table, &columns, &args.explain)?;
+    let evaluated = Evaluated {
+        model: model.spec().model.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        data: args.data.display().to_string(),
+        evaluation,
+        segments,
+        importance,
+        gates: gates(&model, &table)?,
+    };
+    write(&evaluated, args)?;
+    if json { render::json(&evaluated) } else { print(&evaluated, args) }
+}
+
+/// The numbers and the page, where they are asked for.
+fn write(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
+    if args.out.is_none() && args.figures.is_none() {
+        return Ok(());
     }
-    print(&evaluation, args)?;
-    by_segment::print(&evaluation, column, &segments);
+    let report = mtl_report::evaluated(evaluated)?;
+    if let Some(folder) = &args.out {
+        let metrics = serde_json::to_string_pretty(evaluated)?;
+        commands::write(&folder.join(commands::METRICS), metrics.as_bytes())?;
+        commands::write(&folder.join(commands::REPORT), report.html().as_bytes())?;
+    }
+    if let Some(folder) = &args.figures {
+        report.write_figures(folder)?;
+    }
     Ok(())
 }
 
-fn print(evaluation: &Evaluation, args: &EvaluateArgs) -> anyhow::Result<()> {
-    say!("{}: {} rows", args.data.display(), evaluation.rows);
-    print_metrics(evaluation);
+fn print(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
+    say!("{}: {} rows", evaluated.data, evaluated.evaluation.rows);
+    print_metrics(&evaluated.evaluation);
+    print_explained(&evaluated.evaluation, &evaluated.segments, evaluated.importance.as_ref());
+    if let Some(folder) = &args.out {
+        say!("\nwrote {}", folder.join(commands::REPORT).display());
+    }
     Ok(())
 }
 
-/// All rows, then those of each segment.
-#[derive(Serialize)]
-struct Segmented<'a> {
-    #[serde(flatten)]
-    evaluation: Evaluation,
-    by: &'a str,
-    segments: Vec<SegmentEvaluation>,
+/// Tables of segments and of what features are worth.
+pub(crate) fn print_explained(
+    whole: &Evaluation,
+    segments: &[BySegment],
+    importance: Option<&Importance>,
+) {
+    for BySegment { by, segments } in segments {
+        by_segment::print(whole, by, segments);
+    }
+    if let Some(importance) = importance {
+        say!();
+        commands::importance::print(importance);
+    }
 }
 
 /// What is printed of a binary task, after its name.

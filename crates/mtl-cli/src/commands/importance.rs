@@ -1,12 +1,10 @@
 //! `mtl importance`: how much worse a trained model gets without what a feature says.
 
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 use mtl_feature::Targets;
-use mtl_train::{Drop, Importance, ImportanceConfig, importance};
+use mtl_train::{Drop, Importance, ImportanceConfig};
 
 use crate::args::ImportanceArgs;
+use crate::commands::explain::measured;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
@@ -17,13 +15,7 @@ pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
         seed: args.seed,
         within_groups: args.within_groups,
     };
-    let bar = bar();
-    let found = importance(&model, &table, &config, &mut |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    let found = found?;
+    let found = measured(&model, &table, &config)?;
     if json {
         return render::json(&found);
     }
@@ -32,17 +24,8 @@ pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A bar over all measurements; hidden where standard error is no terminal.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("permuting {bar:24} {pos:>6}/{len} {elapsed:>4}");
-    let bar = ProgressBar::no_length();
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
 /// A row for each feature, the drop of each metric beside its standard error.
-fn print(found: &Importance) {
+pub(crate) fn print(found: &Importance) {
     let metrics = found.baseline.iter();
     let names = metrics.clone().map(|b| format!("{} {}", b.task, b.metric));
     let header: Vec<String> = std::iter::once("feature".to_owned()).chain(names).collect();

@@ -162,7 +162,7 @@ struct Noted {
 
 impl Noted {
     fn read(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join("metrics.json");
+        let path = folder.join(commands::METRICS);
         let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
         serde_json::from_slice(&text).with_context(|| path.display().to_string())
     }

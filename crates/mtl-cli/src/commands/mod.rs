@@ -4,6 +4,7 @@ pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod evaluate;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod importance;
@@ -31,8 +32,11 @@ pub(crate) const CONFIG: &str = "config.toml";
 /// The page beside the results.
 pub(crate) const REPORT: &str = "report.html";
 
-/// Makes the folder of figures, if one is named: before hours of training, not after.
-pub(crate) fn prepare_figures(folder: Option<&Path>) -> anyhow::Result<()> {
+/// The numbers beside a report.
+pub(crate) const METRICS: &str = "metrics.json";
+
+/// Makes a folder of results, if one is named: before hours of training, not after.
+pub(crate) fn prepare_folder(folder: Option<&Path>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let made = std::fs::create_dir_all(folder);
     made.with_context(|| format!("{} cannot be made", folder.display()))

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    commands::prepare_figures(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.as_deref())?;
     let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     let (reported, rows) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
         (false, _) => ("test", dataset.test.n_rows()),

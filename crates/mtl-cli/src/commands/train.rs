@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use mtl_data::{Dataset, Loader, TrainingRows};
+use mtl_data::{ColumnBeside, Dataset, Loader, TrainingRows};
 use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
@@ -16,7 +16,8 @@ use mtl_train::{
 use crate::args::TrainArgs;
 use crate::commands::CONFIG;
 use crate::commands::calibrate::print_calibration;
-use crate::commands::evaluate::print_metrics;
+use crate::commands::evaluate::{print_explained, print_metrics};
+use crate::commands::explain::Explained;
 use crate::commands::nesting::located;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::Bar;
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
-    commands::prepare_figures(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.as_deref())?;
     let weights = args.init.as_deref().map(read).transpose()?;
     let before = args.from.as_deref().map(Model::load).transpose()?;
     if let (Some(before), Some(folder)) = (&before, &args.from) {
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     let partial = Partial::beside(&args.out);
     let start = start(args, &partial, before, &model, &config)?;
+    check_explained(&dataset, args)?;
     let interrupt = Interrupt::listen()?;
     let mut watch =
         Watch { bar: Bar::new(&name), partial: &partial, failed: None, interrupt: &interrupt };
@@ -69,6 +71,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let looked_at = rows_to_look_at(&dataset, &config)?;
     let calibration = calibrate(&mut model, &looked_at, &config.calibration, Sampled::AsTrained)?;
     let (validation, test) = measure(&model, &dataset)?;
+    let Explained { segments, importance } = explained(&model, &dataset, args)?;
     let trained = Trained {
         gates: gates(&model, &looked_at)?,
         model: name,
@@ -80,6 +83,8 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         calibration,
         validation,
         test,
+        segments,
+        importance,
         configuration: std::fs::read_to_string(&args.config)?,
     };
     save(&model, &trained, &fitted.state, args)?;
@@ -93,6 +98,7 @@ type Data = Dataset<Box<dyn TrainingRows>>;
 /// The data, encoded by a schema of its own, or by that of the model to start from and what is new.
 fn open_data(config: &RunConfig, args: &TrainArgs, before: Option<&Model>) -> anyhow::Result<Data> {
     let loader = Loader::new(&config.data, config.features.clone(), config.labels()?);
+    let loader = loader.beside(&args.explain.by);
     let (Some(before), Some(folder)) = (before, &args.from) else { return Ok(loader.open()?) };
     let opened = loader.extending(before.schema()).open();
     opened.map_err(|error| match error {
@@ -152,7 +158,7 @@ fn save(
     let (page, config) = (report.html(), trained.configuration.as_bytes());
     let more = [
         (CONFIG, config),
-        ("metrics.json", metrics.as_bytes()),
+        (commands::METRICS, metrics.as_bytes()),
         (commands::REPORT, page.as_bytes()),
         (STATE, &state[..]),
     ];
@@ -204,6 +210,33 @@ fn measure(
         false => evaluate(model, table).map(Some),
     };
     Ok((of(&dataset.validation)?, of(&dataset.test)?))
+}
+
+/// The rows that are reported, and the columns beside them.
+fn reported(dataset: &Data) -> (&FeatureTable, &[ColumnBeside]) {
+    match dataset.test.is_empty() {
+        true => (&dataset.validation, &dataset.beside.validation),
+        false => (&dataset.test, &dataset.beside.test),
+    }
+}
+
+/// Before hours of training, not after.
+fn check_explained(dataset: &Data, args: &TrainArgs) -> anyhow::Result<()> {
+    let asked = !args.explain.by.is_empty() || args.explain.importance.is_some();
+    if asked && reported(dataset).0.is_empty() {
+        let (file, expected) =
+            (args.config.display(), "expected `test`, `validation` or `split` in [data]");
+        anyhow::bail!("{file}: --by and --importance need rows to report on, {expected}");
+    }
+    Ok(())
+}
+
+fn explained(model: &Model, dataset: &Data, args: &TrainArgs) -> anyhow::Result<Explained> {
+    let (table, columns) = reported(dataset);
+    match table.is_empty() {
+        true => Ok(Explained::default()),
+        false => Explained::of(model, table, columns, &args.explain),
+    }
 }
 
 /// The state of a run that has not ended: a file beside the folder it will write.
@@ -306,6 +339,9 @@ fn print(trained: &Trained, out: &Path) -> anyhow::Result<()> {
             say!("\n{title}: {} rows", evaluation.rows);
             print_metrics(evaluation);
         }
+    }
+    if let Some((_, whole)) = trained.reported() {
+        print_explained(whole, &trained.segments, trained.importance.as_ref());
     }
     say!("\nwrote {}", out.display());
     Ok(())

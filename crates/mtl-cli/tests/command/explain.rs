@@ -1,6 +1,6 @@
 //! Importance of features, and metrics by segment.
 
-use crate::support::{COLUMNS, csv_of, rows, trained, with_model};
+use crate::support::{COLUMNS, CONFIG, csv_of, rows, trained, with_model};
 
 fn found<'a>(found: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
     let features = found["features"].as_array().unwrap();
@@ -42,16 +42,20 @@ fn metrics_are_told_by_any_column() {
     let home = trained();
     let json = home.mtl("evaluate m --data log.csv --by city --json").json();
     let names = |json: &serde_json::Value| -> Vec<String> {
-        let segments = json["segments"].as_array().unwrap().iter();
+        let segments = json["segments"][0]["segments"].as_array().unwrap().iter();
         segments.map(|segment| segment["segment"].as_str().unwrap().to_owned()).collect()
     };
     let found = names(&json);
-    assert_eq!((found.len(), found[3].as_str(), &json["by"]), (4, "(missing)", &"city".into()));
-    let rome = &json["segments"][found.iter().position(|name| name == "Rome").unwrap()];
+    assert_eq!(
+        (found.len(), found[3].as_str(), &json["segments"][0]["by"]),
+        (4, "(missing)", &"city".into())
+    );
+    let rome =
+        &json["segments"][0]["segments"][found.iter().position(|name| name == "Rome").unwrap()];
     let click = |of: &serde_json::Value| of["tasks"][0].clone();
     assert_eq!(click(rome)["task"], "click");
     let sum = |key: &str| -> u64 {
-        let segments = json["segments"].as_array().unwrap().iter();
+        let segments = json["segments"][0]["segments"].as_array().unwrap().iter();
         segments.map(|segment| click(segment)[key].as_u64().unwrap()).sum()
     };
     for key in ["rows", "positives", "missing"] {
@@ -72,6 +76,8 @@ fn metrics_are_told_by_any_column() {
     assert!(names(&ages)[1].starts_with("> ") && names(&ages).len() == 3, "{:?}", names(&ages));
     assert_eq!(names(&by("--by w")), ["0.5", "1", "2"]);
     assert_eq!(names(&by("--by city --most 1"))[1..], ["(other)", "(missing)"]);
+    let both = by("--by w,city");
+    assert_eq!(both["segments"][1], json["segments"][0], "columns are told apart one by one");
     let text = home.mtl("evaluate m --data log.csv --by w").ok();
     assert!(text.contains("\nrating by w\n") && text.contains("| 0.5 "), "{text}");
 }
@@ -81,9 +87,30 @@ fn what_cannot_be_explained_is_named() {
     let home = trained();
     for (arguments, expected) in [
         ("evaluate m --data log.csv --by ctiy", "no column `ctiy`"),
+        ("evaluate m --data log.csv --importance --out m", "--out m is a model's folder"),
+        ("train run.toml --out n --by ctiy", "did you mean `city`?"),
         ("importance m --data log.csv --repeats 0", "`repeats` is 0, expected at least 1"),
         ("importance m --data none.csv", "none.csv"),
     ] {
         home.mtl(arguments).fails(expected);
     }
+}
+
+#[test]
+fn training_explains_the_rows_that_it_reports() {
+    let home = with_model();
+    home.mtl("train run.toml --out n --by city,age --importance 2").ok();
+    let noted: serde_json::Value = serde_json::from_slice(&home.read("n/metrics.json")).unwrap();
+    let whole = &noted["test"];
+    assert_eq!(noted["importance"]["rows"], whole["rows"]);
+    assert_eq!(noted["importance"]["repeats"], 2);
+    for (i, by) in ["city", "age"].into_iter().enumerate() {
+        assert_eq!(noted["segments"][i]["by"], by);
+        let segments = noted["segments"][i]["segments"].as_array().unwrap().iter();
+        let rows: u64 = segments.map(|segment| segment["rows"].as_u64().unwrap()).sum();
+        assert_eq!(Some(rows), whole["rows"].as_u64(), "{by}: the reported rows and no others");
+    }
+    let without = CONFIG.lines().filter(|line| !line.starts_with("split"));
+    home.write("all.toml", &without.collect::<Vec<_>>().join("\n"));
+    home.mtl("train all.toml --out o --importance").fails("need rows to report on");
 }

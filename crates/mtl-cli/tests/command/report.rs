@@ -150,12 +150,35 @@ fn every_number_of_a_comparison_is_in_its_results() {
 fn every_number_of_a_training_is_in_its_metrics() {
     let home = Home::new();
     home.write(FILE, &config());
-    home.mtl(&format!("train {FILE} --out m --figures f")).ok();
+    home.mtl(&format!("train {FILE} --out m --figures f --by city,age --importance 2")).ok();
     let html = home.text("m/report.html");
     let looked_up = check(&html, &json(&home, "m/metrics.json"));
-    assert!(looked_up > 60, "{looked_up}");
+    assert!(looked_up > 160, "{looked_up}");
     is_self_contained(&html);
-    assert!(home.path("f").join("calibration-of-buy.svg").exists());
+    for figure in [
+        "calibration-of-buy",
+        "AUC-of-click-by-city",
+        "RMSE-of-rating-by-age",
+        "importance-for-macro",
+    ] {
+        assert!(home.path("f").join(format!("{figure}.svg")).exists(), "{figure}");
+    }
+}
+
+#[test]
+fn every_number_of_a_measurement_is_in_its_metrics() {
+    let home = Home::new();
+    home.write(FILE, &config());
+    home.mtl(&format!("train {FILE} --out m")).ok();
+    home.mtl("evaluate m --data log.csv --by city --importance --out e --figures f").ok();
+    let html = home.text("e/report.html");
+    let looked_up = check(&html, &json(&home, "e/metrics.json"));
+    assert!(looked_up > 100, "{looked_up}");
+    is_self_contained(&html);
+    assert!(home.path("f").join("AUC-of-click-by-city.svg").exists());
+    for section in ["Results", "Calibration", "By segment", "Importance of features"] {
+        assert!(html.contains(&format!(">{section}</h3>")), "{section}");
+    }
 }
 
 #[test]

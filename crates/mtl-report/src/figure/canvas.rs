@@ -130,6 +130,15 @@ pub(super) fn room_for_ticks(range: &Range<f64>) -> u32 {
     30 + 7 * longest
 }
 
+/// At most so many characters, the end rather than the beginning: paths differ there.
+pub(super) fn shortened(name: &str, n: i32) -> String {
+    let (n, length) = (n.max(2) as usize, name.chars().count());
+    match length > n {
+        true => std::iter::once('…').chain(name.chars().skip(length - n + 1)).collect(),
+        false => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +154,11 @@ mod tests {
         assert_eq!(tick(&(0.90..0.91))(&0.905), "0.905");
         assert_eq!(tick(&(-1.0..1.0))(&-1e-9), "0.0");
         assert!(room_for_ticks(&(0.90..0.91)) > room_for_ticks(&two));
+    }
+
+    #[test]
+    fn the_end_of_a_long_name_is_kept() {
+        assert_eq!(shortened("expert.0", 8), "expert.0");
+        assert_eq!(shortened("shared.expert.0", 9), "…expert.0");
     }
 }

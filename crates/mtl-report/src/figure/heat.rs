@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, WIDTH, drawn, said, write};
+use super::canvas::{Area, WIDTH, drawn, said, shortened, write};
 use crate::Result;
 use crate::theme::Role;
 
@@ -115,24 +115,9 @@ fn broken(name: &str, n: i32) -> Vec<String> {
     vec![shortened(name, n)]
 }
 
-/// At most so many characters, the end rather than the beginning: paths differ there.
-fn shortened(name: &str, n: i32) -> String {
-    let (n, length) = (n.max(2) as usize, name.chars().count());
-    match length > n {
-        true => std::iter::once('…').chain(name.chars().skip(length - n + 1)).collect(),
-        false => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{broken, shortened};
-
-    #[test]
-    fn the_end_of_a_long_name_is_kept() {
-        assert_eq!(shortened("expert.0", 8), "expert.0");
-        assert_eq!(shortened("shared.expert.0", 9), "…expert.0");
-    }
+    use super::broken;
 
     #[test]
     fn a_long_heading_is_broken_where_a_word_ends() {

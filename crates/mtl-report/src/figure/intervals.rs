@@ -1,20 +1,23 @@
-//! Differences with their intervals, one below another.
+//! Values with their intervals, one below another.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, WIDTH, drawn, range, said, stroke, text_style, tick, write};
+use super::canvas::{Area, WIDTH, drawn, range, said, shortened, stroke, text_style, tick, write};
 use crate::Result;
 use crate::theme::Role;
 
-/// Intervals around 0, such as differences of AUC.
+/// Values beside one that they are compared with: differences of AUC beside 0, the AUC of segments
+/// beside that of all rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntervalPlot {
     /// What is shown.
     pub title: String,
     /// What the horizontal axis measures, with its unit.
     pub x: String,
+    /// What they are compared with, a line.
+    pub reference: f64,
     /// From above.
     pub intervals: Vec<Interval>,
 }
@@ -52,7 +55,7 @@ impl IntervalPlot {
     fn plot(&self, area: &Area<'_>) -> Result<(), String> {
         let longest = self.intervals.iter().map(|i| i.name.chars().count()).max().unwrap_or(0);
         let left = (longest as u32 * 7 + 16).clamp(50, WIDTH / 2);
-        let ends = self.intervals.iter().flat_map(|i| [i.low, i.high]).chain([0.0]);
+        let ends = self.intervals.iter().flat_map(|i| [i.low, i.high]).chain([self.reference]);
         let (values, n) = (range(ends), self.intervals.len() as f64);
         let mut chart = ChartBuilder::on(area)
             .margin_right(20)
@@ -75,8 +78,8 @@ impl IntervalPlot {
             .x_desc(self.x.as_str())
             .draw()
             .map_err(said)?;
-        let zero = PathElement::new([(0.0, 0.0), (0.0, n)], Role::Muted.colour());
-        chart.draw_series([zero]).map_err(said)?;
+        let line = [(self.reference, 0.0), (self.reference, n)];
+        chart.draw_series([PathElement::new(line, Role::Muted.colour())]).map_err(said)?;
         for (i, interval) in self.intervals.iter().enumerate() {
             let y = n - 0.5 - i as f64;
             let style = stroke(interval.colour, 2);
@@ -88,7 +91,8 @@ impl IntervalPlot {
             // Places on the canvas count from its top, those of an area from the area's own.
             let (_, top) = chart.backend_coord(&(values.start, y));
             let at = (left as i32 - 6, top - 28);
-            write(area, &interval.name, at, 11.0, Role::Ink, (HPos::Right, VPos::Center))?;
+            let name = shortened(&interval.name, left as i32 / 7 - 1);
+            write(area, &name, at, 11.0, Role::Ink, (HPos::Right, VPos::Center))?;
         }
         Ok(())
     }

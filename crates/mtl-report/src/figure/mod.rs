@@ -1,5 +1,6 @@
 //! Figures, each from plain numbers: what a plot shows, and its drawing as SVG.
 
+mod bars;
 mod canvas;
 mod heat;
 mod intervals;
@@ -8,6 +9,7 @@ mod lines;
 mod pareto;
 mod reliability;
 
+pub use bars::{Bar, BarPlot};
 pub use heat::HeatMap;
 pub use intervals::{Interval, IntervalPlot};
 pub use lines::{LinePlot, Series};

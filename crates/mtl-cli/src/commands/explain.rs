@@ -1,0 +1,63 @@
+//! What is told of rows beside their metrics: those of segments, and what features are worth.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mtl_data::ColumnBeside;
+use mtl_feature::FeatureTable;
+use mtl_model::Model;
+use mtl_train::{BySegment, Importance, ImportanceConfig, SegmentConfig, importance};
+
+use crate::args::ExplainArgs;
+
+/// What was asked for of some rows.
+#[derive(Default)]
+pub(crate) struct Explained {
+    pub(crate) segments: Vec<BySegment>,
+    pub(crate) importance: Option<Importance>,
+}
+
+impl Explained {
+    /// `columns` are those of `--by`, with a value for each row of the table.
+    pub(crate) fn of(
+        model: &Model,
+        table: &FeatureTable,
+        columns: &[ColumnBeside],
+        args: &ExplainArgs,
+    ) -> anyhow::Result<Self> {
+        let config = SegmentConfig { most: args.most, bins: args.bins };
+        let by = |column| BySegment::of(model, table, column, &config);
+        let segments = columns.iter().map(by).collect::<Result<_, _>>()?;
+        let config = |repeats: NonZeroUsize| ImportanceConfig {
+            repeats: repeats.get(),
+            ..ImportanceConfig::default()
+        };
+        let worth = |repeats| measured(model, table, &config(repeats));
+        Ok(Self { segments, importance: args.importance.map(worth).transpose()? })
+    }
+}
+
+/// The importance of every feature, with a bar.
+pub(crate) fn measured(
+    model: &Model,
+    table: &FeatureTable,
+    config: &ImportanceConfig,
+) -> anyhow::Result<Importance> {
+    let bar = bar();
+    let found = importance(model, table, config, &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    Ok(found?)
+}
+
+/// A bar over all measurements; hidden where standard error is no terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("permuting {bar:24} {pos:>6}/{len} {elapsed:>4}");
+    let bar = ProgressBar::no_length();
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
