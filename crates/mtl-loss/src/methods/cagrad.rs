@@ -28,6 +28,10 @@ use crate::{Active, Error, Needs, OwnWeight, Solve, Weighting};
 const TOLERANCE: f64 = 1e-8;
 /// A shortest combination below this share of the longest gradient's squared norm is zero.
 const STATIONARY: f64 = 1e-14;
+/// Steps of ln λ in which the search for a bracket comes down.
+const STRIDE: f64 = 3.0;
+/// Rounds of the root search that may take a secant; the others halve the bracket.
+const SECANTS: usize = 30;
 
 /// What the direction is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -121,16 +125,27 @@ impl CaGrad {
     }
 
     /// Finds λ with ‖d − g_0‖ = `radius` by the Illinois method on ln λ, and writes d's coefficients.
+    ///
+    /// The bracket is sought from above: a large λ makes an easy program, and where gradients nearly
+    /// cancel, the program at the smallest λ that may be has no digits left to tell its gap by.
     fn search(&mut self, gram: &[f64], radius: f64, shortest: f64, weights: &mut [f64]) {
-        let longest = max_abs(gram).sqrt();
-        let (mut low, mut high) = ((shortest / radius).ln(), (longest / radius).ln() + 1e-9);
         let gap = |distance: f64| (distance / radius).ln();
-        let mut at_low = gap(self.direction(gram, low.exp(), weights));
+        let longest = max_abs(gram).sqrt();
+        let floor = (shortest / radius).ln();
+        let mut high = (longest / radius).ln() + 1e-9;
         let mut at_high = gap(self.direction(gram, high.exp(), weights));
+        let mut low = (high - STRIDE).max(floor);
+        let mut at_low = gap(self.direction(gram, low.exp(), weights));
+        while at_low < 0.0 && low > floor {
+            (high, at_high) = (low, at_low);
+            low = (low - STRIDE).max(floor);
+            at_low = gap(self.direction(gram, low.exp(), weights));
+        }
         let mut side = 0;
-        for _ in 0..100 {
+        for round in 0..100 {
             let secant = (at_high * low - at_low * high) / (at_high - at_low);
-            let inside = secant > low && secant < high;
+            // A gap of two scales can hold secants at one end for long; halves always end.
+            let inside = round < SECANTS && secant > low && secant < high;
             let middle = if inside { secant } else { 0.5 * (low + high) };
             let at_middle = gap(self.direction(gram, middle.exp(), weights));
             if at_middle.abs() <= 1e-14 || high - low <= 1e-15 * high.abs() {
