@@ -400,6 +400,9 @@ pub(crate) struct SweepArgs {
     /// The two metrics, such as `auc_click,auc_buy`; AUC (RMSE) of the first two tasks by default
     #[arg(long, value_delimiter = ',', value_name = "X,Y")]
     pub(crate) metrics: Option<Vec<String>>,
+    /// Seeds for each weighting: 1 to N; by default the configuration's one
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<u64>,
     /// Folder to write `sweep.json`, `sweep.svg` and `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -12,11 +12,11 @@ use crate::{ParetoPlot, ParetoPoint, Report, Result, shared};
 /// [`crate::Error::Draw`] if a figure cannot be drawn.
 pub fn swept(sweep: &Sweep) -> Result<Report> {
     let facts = format!(
-        "{}: {} {} rows, seed {}<br>mtl {}",
+        "{}: {} {} rows, {}<br>mtl {}",
         escape(&sweep.data),
         count(sweep.rows),
         sweep.reported,
-        count(sweep.seed as usize),
+        sweep.seeds_said(),
         escape(sweep.version)
     );
     let sections = vec![
@@ -33,6 +33,7 @@ fn front(sweep: &Sweep) -> Result<Section> {
     let point = |point: &SweepPoint| ParetoPoint {
         name: (point.weighting != "fixed").then(|| point.weighting.clone()),
         values: point.values,
+        sd: point.sd,
         on_front: point.on_front,
     };
     let plot = ParetoPlot {
@@ -40,9 +41,15 @@ fn front(sweep: &Sweep) -> Result<Section> {
         axes: sweep.metrics.each_ref().map(describe),
         points: sweep.points.iter().map(point).collect(),
     };
-    Ok(Section::new("Pareto front")
-        .note("A point is one training under one weighting: discs have fixed weights, triangles choose theirs as they go. Nothing is better in both metrics than a point on the line. One seed: points nearer to each other than two seeds are apart are not told apart.")
-        .large(vec![plot.draw()?]))
+    let told = match sweep.seeds.len() {
+        1 => {
+            "A point is one training under one weighting: discs have fixed weights, triangles choose theirs as they go. Nothing is better in both metrics than a point on the line. One seed: points nearer to each other than two seeds are apart are not told apart; --seeds N tells how far that is."
+        }
+        _ => {
+            "A point is the mean over seeds under one weighting, its arms one standard deviation long: discs have fixed weights, triangles choose theirs as they go. No mean is better in both metrics than a point on the line."
+        }
+    };
+    Ok(Section::new("Pareto front").note(told).large(vec![plot.draw()?]))
 }
 
 fn points(sweep: &Sweep) -> Section {
@@ -50,14 +57,21 @@ fn points(sweep: &Sweep) -> Section {
         sweep.points.first().map_or(Vec::new(), |p| p.weights.keys().collect());
     let mut header = vec!["weighting".to_owned()];
     header.extend(names.iter().map(|name| format!("w {name}")));
-    header.extend(sweep.metrics.iter().map(|axis| axis.name.clone()));
+    let many = sweep.seeds.len() > 1;
+    for axis in &sweep.metrics {
+        header.push(axis.name.clone());
+        header.extend(many.then(|| "sd".to_owned()));
+    }
     header.extend(["front", "best epoch", "seconds"].map(str::to_owned));
     let row = |point: &SweepPoint| {
         let mut row = vec![Cell::text(&point.weighting)];
         row.extend(names.iter().map(|name| Cell::number(point.weights.get(*name).copied(), 3)));
-        row.extend(point.values.map(|value| Cell::number(Some(value), 4).best(point.on_front)));
+        for (value, sd) in point.values.into_iter().zip(point.sd) {
+            row.push(Cell::number(Some(value), 4).best(point.on_front));
+            row.extend(many.then(|| Cell::number(sd, 4)));
+        }
         row.push(Cell::text(if point.on_front { "●" } else { "" }));
-        row.push(Cell::count(point.best_epoch));
+        row.push(Cell::number(Some(point.best_epoch), if many { 1 } else { 0 }));
         row.push(Cell::number(Some(point.seconds), 1));
         row
     };

@@ -43,7 +43,7 @@ pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};
 pub use resume::TrainingState;
 pub use segments::{BySegment, SegmentConfig, SegmentEvaluation, evaluate_by, segments_of};
 pub use summary::{LabelSummary, Part, summarise};
-pub use sweep::{Axis, Sweep, SweepPoint};
+pub use sweep::{Axis, Sweep, SweepPoint, SweepRun};
 pub use trained::{Evaluated, Trained};
 pub use truth::{IfClicked, TruthMetrics, TruthOf, measure_truth};
 pub use tune::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mtl_eval::Summary;
 use serde::Serialize;
 
 use crate::Part;
@@ -19,8 +20,8 @@ pub struct Sweep {
     pub reported: &'static str,
     /// Their number.
     pub rows: usize,
-    /// The seed of every run.
-    pub seed: u64,
+    /// The seeds that every weighting was trained with.
+    pub seeds: Vec<u64>,
     /// The data's parts.
     pub parts: Vec<Part>,
     /// The two metrics.
@@ -40,24 +41,82 @@ pub struct Axis {
     pub larger_is_better: bool,
 }
 
-/// A trained model.
+/// A weighting: its trainings, and what they come to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SweepPoint {
     /// `fixed`, or the adaptive method.
     pub weighting: String,
+    /// The weight of each loss, mean over seeds: those given, or the mean over the last epoch.
+    pub weights: BTreeMap<String, f64>,
+    /// The two metrics, mean over seeds.
+    pub values: [f64; 2],
+    /// Their sample standard deviations over seeds; undefined for one seed.
+    pub sd: [Option<f64>; 2],
+    /// Whether no other point is as good in both metrics and better in one, by the means.
+    pub on_front: bool,
+    /// The epoch whose weights were kept, mean over seeds.
+    pub best_epoch: f64,
+    /// Wall time of training, mean over seeds.
+    pub seconds: f64,
+    /// One for each seed, in their order.
+    pub runs: Vec<SweepRun>,
+}
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SweepRun {
+    /// Its seed.
+    pub seed: u64,
     /// The weight of each loss: those given, or the mean over the last epoch.
     pub weights: BTreeMap<String, f64>,
     /// The two metrics.
     pub values: [f64; 2],
-    /// Whether no other point is as good in both metrics and better in one.
-    pub on_front: bool,
     /// The epoch whose weights were kept.
     pub best_epoch: usize,
     /// Wall time of training.
     pub seconds: f64,
 }
 
+impl SweepPoint {
+    /// Summarises the runs of a weighting, one a seed.
+    ///
+    /// # Errors
+    /// A metric that is not finite.
+    ///
+    /// # Panics
+    /// If there are no runs.
+    pub fn new(weighting: &str, runs: Vec<SweepRun>) -> Result<Self, mtl_eval::Error> {
+        let mean = |value: &dyn Fn(&SweepRun) -> f64| {
+            runs.iter().map(value).sum::<f64>() / runs.len() as f64
+        };
+        let metric =
+            |i: usize| Summary::new(&runs.iter().map(|run| run.values[i]).collect::<Vec<_>>());
+        let metrics = [metric(0)?, metric(1)?];
+        let weight = |name: &String| {
+            (name.clone(), mean(&|run| run.weights.get(name).copied().unwrap_or(f64::NAN)))
+        };
+        Ok(Self {
+            weighting: weighting.to_owned(),
+            weights: runs[0].weights.keys().map(weight).collect(),
+            values: metrics.each_ref().map(|m| m.mean.value().expect("at least one run")),
+            sd: metrics.each_ref().map(|m| m.sd.value()),
+            on_front: false,
+            best_epoch: mean(&|run| run.best_epoch as f64),
+            seconds: mean(&|run| run.seconds),
+            runs,
+        })
+    }
+}
+
 impl Sweep {
+    /// The seeds in words: `seed 3`, or `mean ± sd of 5 seeds`.
+    pub fn seeds_said(&self) -> String {
+        match self.seeds[..] {
+            [seed] => format!("seed {seed}"),
+            _ => format!("mean ± sd of {} seeds", self.seeds.len()),
+        }
+    }
+
     /// Marks the points that no other beats: as good in both metrics and better in one.
     pub fn mark_front(&mut self) {
         let all: Vec<[f64; 2]> = self.points.iter().map(|point| point.values).collect();
@@ -77,9 +136,27 @@ impl Sweep {
 mod tests {
     use super::*;
 
+    fn run(seed: u64, values: [f64; 2]) -> SweepRun {
+        let weights = BTreeMap::from([("ctr".to_owned(), seed as f64)]);
+        SweepRun { seed, weights, values, best_epoch: seed as usize, seconds: 0.0 }
+    }
+
     fn point(values: [f64; 2]) -> SweepPoint {
-        let (weighting, weights) = ("equal".to_owned(), BTreeMap::new());
-        SweepPoint { weighting, weights, values, on_front: false, best_epoch: 1, seconds: 0.0 }
+        SweepPoint::new("equal", vec![run(1, values)]).unwrap()
+    }
+
+    #[test]
+    fn a_point_is_the_mean_of_its_seeds() {
+        let runs = vec![run(1, [0.7, 2.0]), run(2, [0.8, 4.0]), run(3, [0.9, 6.0])];
+        let point = SweepPoint::new("gradnorm", runs.clone()).unwrap();
+        let [x, y] = point.values;
+        let [sd_x, sd_y] = point.sd.map(Option::unwrap);
+        assert!((x - 0.8).abs() < 1e-12 && (y - 4.0).abs() < 1e-12, "{x} {y}");
+        assert!((sd_x - 0.1).abs() < 1e-12 && (sd_y - 2.0).abs() < 1e-12, "{sd_x} {sd_y}");
+        assert_eq!((point.weights["ctr"], point.best_epoch), (2.0, 2.0));
+        assert_eq!(point.runs, runs);
+        assert_eq!(self::point([0.7, 2.0]).sd, [None, None]);
+        assert!(SweepPoint::new("equal", vec![run(1, [f64::NAN, 1.0])]).is_err());
     }
 
     #[test]
@@ -93,7 +170,7 @@ mod tests {
                 model: String::new(),
                 reported: "test",
                 rows: 1,
-                seed: 1,
+                seeds: vec![1],
                 parts: Vec::new(),
                 metrics,
                 points: values.map(point).to_vec(),

@@ -10,8 +10,8 @@ use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_train::{
-    Axis, Fitted, LossConfig, Monitor, Part, RunConfig, Sweep, SweepPoint, TrainConfig, evaluate,
-    fit, summarise,
+    Axis, Fitted, LossConfig, Monitor, Part, RunConfig, Sweep, SweepPoint, SweepRun, TrainConfig,
+    evaluate, fit, summarise,
 };
 
 use crate::args::SweepArgs;
@@ -28,7 +28,8 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     let losses = losses(&spec.measures()?);
     anyhow::ensure!(losses.len() > 1, "a sweep needs two losses or more, and there is one");
     let monitors = monitors(args, &spec.measures()?)?;
-    let candidates = candidates(args, &losses)?;
+    let seeds = seeds(args, config.train.seed)?;
+    let candidates = candidates(args, &losses, seeds.len())?;
     if let Some(folder) = &args.out {
         // Before hours of training, not after.
         let made = std::fs::create_dir_all(folder);
@@ -45,14 +46,20 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     };
     let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
     let said = Notes::default();
-    for (i, method) in candidates.iter().enumerate() {
-        let title = format!("{}/{} {}", i + 1, candidates.len(), method.name());
-        let bar = Bar::among(title, Rc::clone(&said));
-        let trained = train(&config, &spec, &dataset, method, &monitors, bar);
-        let trained = trained.map_err(|error| located(error, &config.data));
-        let (point, part) = trained.with_context(|| format!("weighting `{}`", method.name()))?;
-        points.push(point);
-        parts = summarise(&part, &dataset);
+    let n_runs = candidates.len() * seeds.len();
+    for method in &candidates {
+        let mut runs = Vec::with_capacity(seeds.len());
+        for &seed in &seeds {
+            let i = points.len() * seeds.len() + runs.len() + 1;
+            let bar = Bar::among(format!("{i}/{n_runs} {}", method.name()), Rc::clone(&said));
+            let trained = train(&config, &spec, &dataset, method, seed, &monitors, bar);
+            let trained = trained.map_err(|error| located(error, &config.data));
+            let (run, part) =
+                trained.with_context(|| format!("weighting `{}`, seed {seed}", method.name()))?;
+            runs.push(run);
+            parts = summarise(&part, &dataset);
+        }
+        points.push(SweepPoint::new(method.name(), runs)?);
     }
     let metrics = monitors.map(|monitor| Axis {
         name: monitor.name().to_owned(),
@@ -64,7 +71,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         model: spec.model.name.clone(),
         reported,
         rows,
-        seed: config.train.seed,
+        seeds,
         parts,
         metrics,
         points,
@@ -124,8 +131,24 @@ fn monitors(args: &SweepArgs, measures: &[Measure]) -> anyhow::Result<[Monitor; 
     Ok([parse(first)?, parse(second)?])
 }
 
+/// 1 to N, or the configuration's own.
+fn seeds(args: &SweepArgs, own: u64) -> anyhow::Result<Vec<u64>> {
+    match args.seeds {
+        Some(0) => anyhow::bail!("--seeds is 0, expected at least 1"),
+        Some(n) if n > MAX_RUNS as u64 => {
+            anyhow::bail!("--seeds is {n}, expected at most {MAX_RUNS}")
+        }
+        Some(n) => Ok((1..=n).collect()),
+        None => Ok(vec![own]),
+    }
+}
+
 /// The fixed weights, then the adaptive methods.
-fn candidates(args: &SweepArgs, losses: &[String]) -> anyhow::Result<Vec<WeightingConfig>> {
+fn candidates(
+    args: &SweepArgs,
+    losses: &[String],
+    n_seeds: usize,
+) -> anyhow::Result<Vec<WeightingConfig>> {
     anyhow::ensure!(args.grid > 0, "--grid is 0, expected at least 1");
     let methods: Vec<String> = match &args.methods {
         Some(names) => names.iter().filter(|name| *name != "none").cloned().collect(),
@@ -135,9 +158,11 @@ fn candidates(args: &SweepArgs, losses: &[String]) -> anyhow::Result<Vec<Weighti
         }
     };
     let n = count(losses.len(), args.grid).and_then(|n| n.checked_add(methods.len()));
-    let n = n.filter(|&n| n <= MAX_RUNS).with_context(|| {
-        let t = losses.len();
-        format!("--grid {} of {t} losses: more than {MAX_RUNS} runs, expected fewer", args.grid)
+    let fits = |n: &usize| n.checked_mul(n_seeds).is_some_and(|runs| runs <= MAX_RUNS);
+    let n = n.filter(fits).with_context(|| {
+        let (t, grid) = (losses.len(), args.grid);
+        let seeds = if n_seeds > 1 { format!(" with {n_seeds} seeds") } else { String::new() };
+        format!("--grid {grid} of {t} losses{seeds}: more than {MAX_RUNS} runs, expected fewer")
     })?;
     let mut candidates = Vec::with_capacity(n);
     for weights in simplex(losses.len(), args.grid) {
@@ -178,11 +203,12 @@ fn train(
     spec: &ModelSpec,
     dataset: &Dataset<Box<dyn TrainingRows>>,
     method: &WeightingConfig,
+    seed: u64,
     monitors: &[Monitor; 2],
     mut bar: Bar,
-) -> anyhow::Result<(SweepPoint, Part)> {
+) -> anyhow::Result<(SweepRun, Part)> {
     let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
-    let train = TrainConfig { loss, ..config.train.clone() };
+    let train = TrainConfig { loss, seed, ..config.train.clone() };
     let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
     let tables = (&dataset.train, &dataset.validation);
     let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
@@ -201,26 +227,25 @@ fn train(
         }
         _ => told.into_iter().collect(),
     };
-    let point = SweepPoint {
-        weighting: method.name().to_owned(),
+    let run = SweepRun {
+        seed,
         weights,
         values: [value(&monitors[0])?, value(&monitors[1])?],
-        on_front: false,
         best_epoch: history.best_epoch.unwrap_or(history.epochs.len()),
         seconds: history.seconds(),
     };
-    Ok((point, part))
+    Ok((run, part))
 }
 
 fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let [x, y] = &sweep.metrics;
     say!(
-        "{} under {} weightings, {} {} rows, seed {}; ● is on the Pareto front of {} and {}",
+        "{} under {} weightings, {} {} rows, {}; ● is on the Pareto front of {} and {}",
         sweep.model,
         sweep.points.len(),
         sweep.rows,
         sweep.reported,
-        sweep.seed,
+        sweep.seeds_said(),
         x.name,
         y.name
     );
@@ -231,7 +256,7 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let row = |point: &SweepPoint| {
         let mut row = vec![point.weighting.clone()];
         row.extend(names.iter().map(|name| render::number(point.weights.get(*name).copied(), 3)));
-        row.extend(point.values.map(|value| render::number(Some(value), 4)));
+        row.extend([0, 1].map(|i| metric(point, i)));
         row.push(if point.on_front { "●" } else { "" }.to_owned());
         row.push(render::number(Some(point.seconds), 1));
         row
@@ -244,6 +269,12 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
         say!("\nwrote {}", files.join(", "));
     }
     Ok(())
+}
+
+/// The mean, with its standard deviation where there are several seeds.
+fn metric(point: &SweepPoint, i: usize) -> String {
+    let mean = render::number(Some(point.values[i]), 4);
+    point.sd[i].map_or(mean.clone(), |sd| format!("{mean} ± {sd:.4}"))
 }
 
 #[cfg(test)]

@@ -186,10 +186,12 @@ fn every_number_of_a_sweep_is_in_its_json() {
     let home = Home::new();
     home.write(FILE, &config().replace("monitor = \"loss\"\n", ""));
     let options = "--grid 1 --methods equal,gls --metrics auc_click,rmse_rating";
-    home.mtl(&format!("sweep {FILE} {options} --out s")).ok();
-    let html = home.text("s/report.html");
-    let looked_up = check(&html, &json(&home, "s/sweep.json"));
-    assert!(looked_up > 15, "{looked_up}");
-    is_self_contained(&html);
-    assert!(home.text("s/sweep.svg").contains("rmse_rating (less is better)"));
+    for seeds in ["", "--seeds 2"] {
+        home.mtl(&format!("sweep {FILE} {options} {seeds} --out s")).ok();
+        let html = home.text("s/report.html");
+        let looked_up = check(&html, &json(&home, "s/sweep.json"));
+        assert!(looked_up > 15, "{looked_up}");
+        is_self_contained(&html);
+        assert!(home.text("s/sweep.svg").contains("rmse_rating (less is better)"));
+    }
 }

@@ -39,11 +39,45 @@ fn every_weighting_is_a_point_and_the_best_are_on_the_front() {
 }
 
 #[test]
+fn a_point_of_several_seeds_is_their_mean_and_tells_every_run() {
+    let home = two_tasks();
+    let options = "--grid 1 --methods rlw --metrics auc_click,rmse_rating";
+    let printed = home.mtl(&format!("sweep run.toml {options} --seeds 2 --out s")).ok();
+    assert!(printed.contains("mean ± sd of 2 seeds"), "{printed}");
+    let read =
+        |file: &str| -> serde_json::Value { serde_json::from_slice(&home.read(file)).unwrap() };
+    let sweep = read("s/sweep.json");
+    assert_eq!(sweep["seeds"], serde_json::json!([1, 2]));
+    for point in sweep["points"].as_array().unwrap() {
+        let value = |run: usize| point["runs"][run]["values"][0].as_f64().unwrap();
+        let (a, b) = (value(0), value(1));
+        let close = |found: &serde_json::Value, expected: f64| {
+            assert!((found.as_f64().unwrap() - expected).abs() < 1e-12, "{point}");
+        };
+        assert!(a != b, "{point}");
+        close(&point["values"][0], (a + b) / 2.0);
+        close(&point["sd"][0], (a - b).abs() / 2f64.sqrt());
+    }
+    // A seed's run is the run that the seed has alone.
+    home.write("two.toml", &home.text("run.toml").replacen("[train]\n", "[train]\nseed = 2\n", 1));
+    home.mtl(&format!("sweep two.toml {options} --out alone")).ok();
+    let alone = read("alone/sweep.json");
+    assert_eq!(alone["seeds"], serde_json::json!([2]));
+    for i in 0..2 {
+        assert_eq!(alone["points"][i]["values"], sweep["points"][i]["runs"][1]["values"]);
+    }
+    let html = home.text("s/report.html");
+    assert!(html.contains("arms one standard deviation long"));
+}
+
+#[test]
 fn what_cannot_be_swept_is_said_before_training() {
     let home = two_tasks();
     for (arguments, expected) in [
         ("--grid 0", "--grid is 0, expected at least 1"),
         ("--grid 400", "--grid 400 of 3 losses: more than 500 runs"),
+        ("--seeds 0", "--seeds is 0, expected at least 1"),
+        ("--grid 20 --seeds 3", "--grid 20 of 3 losses with 3 seeds: more than 500 runs"),
         ("--methods mgdaa", "--methods: [loss] unknown variant `mgdaa`"),
         ("--metrics auc_click", "--metrics names 1, expected two"),
         ("--metrics auc_click,auc_rating", "--metrics: `auc_rating`, expected one of"),

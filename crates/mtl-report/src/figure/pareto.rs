@@ -26,8 +26,26 @@ pub struct ParetoPoint {
     pub name: Option<String>,
     /// The two metrics.
     pub values: [f64; 2],
+    /// Half the length of its arms, where there are some.
+    pub sd: [Option<f64>; 2],
     /// Whether no other point beats it.
     pub on_front: bool,
+}
+
+impl ParetoPoint {
+    /// The ends of its arm along an axis: the point twice where it has none.
+    fn ends(&self, axis: usize) -> [f64; 2] {
+        let half = self.sd[axis].unwrap_or(0.0);
+        [self.values[axis] - half, self.values[axis] + half]
+    }
+
+    /// Its arms, from end to end.
+    fn arms(&self) -> impl Iterator<Item = [(f64, f64); 2]> {
+        let [x, y] = self.values;
+        let across = self.sd[0].map(|_| self.ends(0).map(|x| (x, y)));
+        let down = self.sd[1].map(|_| self.ends(1).map(|y| (x, y)));
+        across.into_iter().chain(down)
+    }
 }
 
 /// Named points need more room than the other figures have.
@@ -45,7 +63,7 @@ impl ParetoPlot {
     }
 
     fn plot(&self, area: &Area<'_>) -> Result<(), String> {
-        let ranges = [0, 1].map(|i| range(self.points.iter().map(|point| point.values[i])));
+        let ranges = [0, 1].map(|i| range(self.points.iter().flat_map(|p| p.ends(i))));
         let [x, y] = ranges;
         let mut chart = ChartBuilder::on(area)
             .margin_right(20)
@@ -71,6 +89,9 @@ impl ParetoPlot {
             .map_err(said)?;
         let front = LineSeries::new(self.front(), Role::Muted.colour().stroke_width(2));
         chart.draw_series(front).map_err(said)?;
+        let arms = self.points.iter().flat_map(ParetoPoint::arms);
+        let arm = |ends: [(f64, f64); 2]| PathElement::new(ends, Role::Muted.colour());
+        chart.draw_series(arms.map(arm)).map_err(said)?;
         let place = |point: &ParetoPoint| (point.values[0], point.values[1]);
         let fixed = self.points.iter().filter(|point| point.name.is_none());
         let colour = Role::Series(0).colour();
