@@ -84,7 +84,7 @@ fn training(n_rows: usize) -> TrainConfig {
     let steps = (EPOCHS * n_rows.div_ceil(train.batch_size)) as u64;
     let optimiser = OptimiserConfig {
         dense: Rule::adam(5e-3),
-        l2_tables: 1e-4,
+        l2_tables: 1e-3,
         schedule: Schedule::Cosine { warmup: 0, steps, floor: 0.0 },
         ..OptimiserConfig::default()
     };
