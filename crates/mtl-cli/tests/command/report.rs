@@ -159,7 +159,7 @@ fn every_number_of_a_training_is_in_its_metrics() {
         "calibration-of-buy",
         "AUC-of-click-by-city",
         "RMSE-of-rating-by-age",
-        "importance-for-macro",
+        "importance-for-click",
     ] {
         assert!(home.path("f").join(format!("{figure}.svg")).exists(), "{figure}");
     }
