@@ -1,15 +1,21 @@
 //! Prediction: the same graph without a backward schedule, any number of rows at a time.
 
+use std::borrow::Borrow;
 use std::sync::{Arc, Mutex};
 
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use crate::kernel::Kernels;
+use crate::packed::PackedWeights;
 use crate::workspace::Pass;
 use crate::{
-    Batch, Graph, MatMut, Mode, Params, Plan, Result, SHARD_ROWS, Scalar, SharedSlots, Var,
+    Batch, Frozen, Graph, MatMut, Mode, Params, Plan, Result, SHARD_ROWS, Scalar, SharedSlots, Var,
     Workspace,
 };
+
+/// A request of so many rows, and no more than a shard, is two threads' work.
+const SPLIT_ROWS: usize = 65;
 
 /// Computes chosen outputs of a graph, in parallel over shards, with buffers kept between calls.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub struct Predictor<S> {
     plan: Plan,
     targets: Vec<Var>,
     workspaces: Vec<Mutex<Workspace<S>>>,
+    kernels: Kernels,
+    packed: Option<PackedWeights>,
     shares: bool,
 }
 
@@ -32,7 +40,19 @@ impl<S: Scalar> Predictor<S> {
     pub fn of(graph: Arc<Graph<S>>, targets: Vec<Var>) -> Self {
         let nodes: Vec<_> = targets.iter().map(|var| var.node()).collect();
         let plan = Plan::new(&graph, &nodes, false);
-        Self { graph, plan, targets, workspaces: Vec::new(), shares: false }
+        let (workspaces, kernels) = (Vec::new(), Kernels::default());
+        Self { graph, plan, targets, workspaces, kernels, packed: None, shares: false }
+    }
+
+    /// The same by other kernels, or in another precision of products.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, packed: None, ..self }
+    }
+
+    /// The kernels of its products.
+    pub const fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     /// For batches in which many slots hold one value in every row: one user's candidates. The
@@ -60,7 +80,8 @@ impl<S: Scalar> Predictor<S> {
         Ok(Array2::from_shape_vec((batch.rows, width), out).expect("rows × width values"))
     }
 
-    /// As [`Predictor::predict`] into a row-major buffer.
+    /// As [`Predictor::predict`] into a row-major buffer. For more rows than a shard has, the weights are
+    /// packed first: for this call alone, since `params` may have changed by the next.
     ///
     /// # Errors
     /// A batch that does not fit the graph.
@@ -70,6 +91,42 @@ impl<S: Scalar> Predictor<S> {
     pub fn predict_into(
         &mut self,
         params: &Params<S>,
+        batch: &Batch<S>,
+        out: &mut [S],
+    ) -> Result<()> {
+        if batch.rows <= SHARD_ROWS {
+            return self.run(params, &PackedWeights::none(self.kernels), batch, out);
+        }
+        let packed = self.packed.take();
+        let new = || PackedWeights::forward(self.kernels, &self.graph);
+        let mut packed = packed.unwrap_or_else(new);
+        packed.pack(&self.graph, params);
+        let result = self.run(params, &packed, batch, out);
+        self.packed = Some(packed);
+        result
+    }
+
+    /// As [`Predictor::predict_into`] by weights that were packed once, for these kernels or others.
+    ///
+    /// # Errors
+    /// A batch that does not fit the graph.
+    ///
+    /// # Panics
+    /// If the values are another graph's, or `out` does not have batch rows × Σ columns values.
+    pub fn predict_frozen_into<P: Borrow<Params<S>>>(
+        &mut self,
+        frozen: &Frozen<S, P>,
+        batch: &Batch<S>,
+        out: &mut [S],
+    ) -> Result<()> {
+        assert!(Arc::ptr_eq(&self.graph, frozen.graph()), "values of the predictor's graph");
+        self.run(frozen.params(), frozen.packed(), batch, out)
+    }
+
+    fn run(
+        &mut self,
+        params: &Params<S>,
+        packed: &PackedWeights,
         batch: &Batch<S>,
         out: &mut [S],
     ) -> Result<()> {
@@ -95,20 +152,32 @@ impl<S: Scalar> Predictor<S> {
             }
         }
         if batch.rows <= SHARD_ROWS {
-            self.shard(params, batch, 0, out, 0); // no fork-join for a request of few rows
+            let by = (params, packed);
+            // A row has the same bits in a part of any size where the kernels are ours.
+            if batch.rows < SPLIT_ROWS || workers == 1 || !packed.kernels().keep_order::<S>() {
+                self.shard(by, batch, 0, out, 0); // no fork-join for a request of few rows
+                return Ok(());
+            }
+            let rows = batch.rows.div_ceil(2);
+            let (first, second) = out.split_at_mut(rows * width);
+            // This thread works on one half; it would else only wait for two others to wake.
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| self.shard(by, batch, rows, second, 1));
+                self.shard(by, batch, 0, first, 0);
+            });
             return Ok(());
         }
         let shards = out.par_chunks_mut(SHARD_ROWS * width).enumerate();
         shards.for_each(|(i, out)| {
             let worker = rayon::current_thread_index().unwrap_or(0);
-            self.shard(params, batch, i * SHARD_ROWS, out, worker);
+            self.shard((params, packed), batch, i * SHARD_ROWS, out, worker);
         });
         Ok(())
     }
 
     fn shard(
         &self,
-        params: &Params<S>,
+        (params, packed): (&Params<S>, &PackedWeights),
         batch: &Batch<S>,
         first_row: usize,
         out: &mut [S],
@@ -119,7 +188,7 @@ impl<S: Scalar> Predictor<S> {
         let mut out = MatMut::new(out, rows, width, width);
         let mut workspace = self.workspaces[worker].lock().expect("no worker panicked");
         let pass = Pass { batch, first_row, rows, mode: Mode::Predict };
-        workspace.forward(&self.graph, &self.plan, params, pass);
+        workspace.forward_by(&self.graph, &self.plan, params, Some(packed), pass);
         let mut start = 0;
         for &target in &self.targets {
             let value = workspace.value(&self.graph, target);

@@ -120,8 +120,20 @@ impl<S: Scalar> Workspace<S> {
         params: &Params<S>,
         pass: Pass<'_, S>,
     ) {
+        self.forward_by(graph, plan, params, None, pass);
+    }
+
+    /// As [`Workspace::forward`], by kernels of ours.
+    pub(crate) fn forward_by(
+        &mut self,
+        graph: &Graph<S>,
+        plan: &Plan,
+        params: &Params<S>,
+        packed: Option<&PackedWeights>,
+        pass: Pass<'_, S>,
+    ) {
         assert_eq!(plan.phases().len(), 1, "a plan with barriers runs through `Step`");
-        self.forward_phase(graph, &plan.phases()[0], params, None, pass, &[], &mut []);
+        self.forward_phase(graph, &plan.phases()[0], params, packed, pass, &[], &mut []);
     }
 
     /// Runs a whole backward schedule that has no barriers, after [`Workspace::forward`]. `seeds`

@@ -9,8 +9,13 @@ use common::{Settings, batch, bits, model};
 use mtl_nn::kernel::{Instructions, Kernels, Precision};
 use mtl_nn::{Optimiser, OptimiserConfig, Params, Result, Scalar, Shared, Step};
 
-const MASKS: [Instructions; 4] =
-    [Instructions::Portable, Instructions::Avx512, Instructions::Avx512Bf16, Instructions::AmxBf16];
+const MASKS: [Instructions; 5] = [
+    Instructions::Portable,
+    Instructions::Avx2,
+    Instructions::Avx512,
+    Instructions::Avx512Bf16,
+    Instructions::AmxBf16,
+];
 
 /// Every reduced gradient of a first step, parameter by parameter, and the loss of each task.
 fn gradients<S: Scalar>(kernels: Kernels) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {

@@ -48,8 +48,13 @@ fn one_two_and_three_threads_train_the_same_bits() -> Result<()> {
         ..OptimiserConfig::default()
     };
     for precision in [Precision::F32, Precision::Bf16] {
-        let avx512 = [Instructions::Avx512, Instructions::Avx512Bf16];
-        for most in [Instructions::Portable, avx512[0], avx512[1], Instructions::AmxBf16] {
+        for most in [
+            Instructions::Portable,
+            Instructions::Avx2,
+            Instructions::Avx512,
+            Instructions::Avx512Bf16,
+            Instructions::AmxBf16,
+        ] {
             compare::<f32>(lazy, Kernels::new(precision).at_most(most))?;
         }
     }

@@ -11,7 +11,8 @@ pub(super) fn detect() -> Instructions {
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn detect() -> Instructions {
-    let avx512 = std::is_x86_feature_detected!("avx512f");
+    let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+    let avx512 = avx2 && std::is_x86_feature_detected!("avx512f");
     let bf16 = avx512 && std::is_x86_feature_detected!("avx512bf16");
     // Kernels for AMX were written without such a processor: should it find another product than
     // the definition does, those before it are used.
@@ -24,6 +25,7 @@ pub(super) fn detect() -> Instructions {
     match (avx512, bf16) {
         (true, true) => Instructions::Avx512Bf16,
         (true, false) => Instructions::Avx512,
+        _ if avx2 => Instructions::Avx2,
         _ => Instructions::Portable,
     }
 }

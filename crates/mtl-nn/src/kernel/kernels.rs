@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::detect::detect;
 use super::packed::{Format, Tile};
+use crate::Scalar;
 
 /// The inputs of the products of a training step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub enum Precision {
 pub enum Instructions {
     /// None of ours: the GEMM crate decides.
     Portable,
+    /// AVX2 and FMA.
+    Avx2,
     /// AVX-512 F.
     Avx512,
     /// AVX-512 F and BF16.
@@ -90,13 +93,21 @@ impl Kernels {
         self.precision
     }
 
+    /// Whether a row's sums have one order, whichever rows stand beside it. How the GEMM crate orders
+    /// its sums is its own affair.
+    pub(crate) const fn keep_order<S: Scalar>(self) -> bool {
+        S::IS_F32 && !matches!(self.engine(), None | Some((_, Tile::Gemm)))
+    }
+
     /// How factors are packed and multiplied; `None` where they are handed to the GEMM crate as
     /// they are.
     pub(super) const fn engine(self) -> Option<(Format, Tile)> {
         match (self.precision, self.instructions) {
             (Precision::F32, Instructions::Portable) => None,
+            (Precision::F32, Instructions::Avx2) => Some((Format::Plain, Tile::Avx2)),
             (Precision::F32, _) => Some((Format::Plain, Tile::F32)),
             (Precision::Bf16, Instructions::Portable) => Some((Format::Rounded, Tile::Gemm)),
+            (Precision::Bf16, Instructions::Avx2) => Some((Format::Rounded, Tile::Avx2)),
             (Precision::Bf16, Instructions::Avx512) => Some((Format::Rounded, Tile::F32)),
             (Precision::Bf16, Instructions::Avx512Bf16) => Some((Format::Pairs, Tile::Bf16)),
             (Precision::Bf16, Instructions::AmxBf16) => Some((Format::Tiles, Tile::Amx)),
@@ -108,10 +119,12 @@ impl fmt::Display for Kernels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.engine() {
             None => "f32 products by the GEMM crate",
+            Some((Format::Plain, Tile::Avx2)) => "f32 products by AVX2",
             Some((Format::Plain, _)) => "f32 products by AVX-512",
             Some((Format::Rounded, Tile::Gemm)) => {
                 "bf16 inputs rounded, products in f32 by the GEMM crate"
             }
+            Some((Format::Rounded, Tile::Avx2)) => "bf16 inputs rounded, products in f32 by AVX2",
             Some((Format::Rounded, _)) => "bf16 inputs rounded, products in f32 by AVX-512",
             Some((Format::Pairs, _)) => "bf16 products by AVX-512 BF16",
             Some((Format::Tiles, _)) => "bf16 products by AMX",
@@ -126,7 +139,8 @@ mod tests {
     #[test]
     fn a_mask_takes_instructions_away_and_never_adds_any() {
         let avx512 = [Instructions::Avx512, Instructions::Avx512Bf16];
-        for most in [Instructions::Portable, avx512[0], avx512[1], Instructions::AmxBf16] {
+        let few = [Instructions::Portable, Instructions::Avx2];
+        for most in few.into_iter().chain(avx512).chain([Instructions::AmxBf16]) {
             let kernels = Kernels::new(Precision::Bf16).at_most(most);
             assert_eq!(kernels.instructions, most.min(Instructions::detect()));
         }

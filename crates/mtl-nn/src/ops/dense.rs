@@ -277,7 +277,8 @@ impl<S: Scalar> Op<S> for Dense {
             let (x, w) = (pass.input(p.input), pass.param_bank(weight, n_cols));
             let (shared, mut split) = (pass.shared_input(p.input), std::mem::take(pass.split));
             let (mut y, _) = pass.output();
-            if !split.product(y.columns(start, n_cols), x, w, &shared) {
+            let by = (&mut products, p.input);
+            if !split.product(by, y.columns(start, n_cols), x, w, &shared) {
                 products.forward(p.input, y.columns(start, n_cols), x, w);
             }
             *pass.split = split;

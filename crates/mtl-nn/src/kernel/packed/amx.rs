@@ -13,6 +13,7 @@
 use std::arch::asm;
 use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 
+use super::room::Room;
 use super::tile::{Left, Right, Words};
 use super::{Format, PANEL, TILE, panel_width, panel_words};
 use crate::{Mat, MatMut};
@@ -27,7 +28,13 @@ const BLOCK: usize = 2 * TILE;
 ///
 /// # Safety
 /// The processor has AMX-BF16, and the system lets it be used.
-pub(super) unsafe fn multiply(mut c: MatMut<'_, f32>, add_to: bool, a: Left<'_>, b: Right<'_>) {
+pub(super) unsafe fn multiply(
+    mut c: MatMut<'_, f32>,
+    add_to: bool,
+    a: Left<'_>,
+    b: Right<'_>,
+    lines: &mut Room,
+) {
     let (rows, cols) = (c.rows(), c.cols());
     let (Words::Packed(_), (a_words, n_a)) = (a.words, a.words.span()) else {
         unreachable!("tiles are packed");
@@ -47,8 +54,8 @@ pub(super) unsafe fn multiply(mut c: MatMut<'_, f32>, add_to: bool, a: Left<'_>,
     // SAFETY: the caller's promise.
     let _tiles = unsafe { Tiles::configure() };
     for start in (0..cols).step_by(PANEL) {
-        let width = panel_width(start, cols);
-        let (b, _) = b.panel(start, width);
+        let width = panel_width(PANEL, start, cols);
+        let (b, _) = b.panel(start, width, lines);
         for row in (0..rows).step_by(BLOCK) {
             let mut c = Window { c: c.columns(start, (cols - start).min(width)), row };
             let job = Job {
@@ -310,14 +317,15 @@ pub(in crate::kernel) unsafe fn multiplies_rightly() -> bool {
     let mut a_words = vec![0; rows.next_multiple_of(TILE) * words];
     Format::Tiles.rows(a, 0, &mut a_words);
     let mut b_words = vec![0; panel_words(cols, words)];
-    Format::Tiles.panels(b, &mut b_words);
+    Format::Tiles.panels(PANEL, b, &mut b_words);
     for (add_to, start) in [(false, 0.0), (true, 1.0)] {
         c.fill(1.0);
         let a_words = Words::Packed(&a_words);
         let left = Left { words: a_words, rows, inner: words, row: words, step: 1 };
         let right = Right::Panels { words: &b_words, cols, total: words, first: 0, inner: words };
+        let product = MatMut::new(&mut c, rows, cols, cols);
         // SAFETY: the caller's promise.
-        unsafe { multiply(MatMut::new(&mut c, rows, cols, cols), add_to, left, right) };
+        unsafe { multiply(product, add_to, left, right, &mut Room::default()) };
         let expected = |r: usize, j: usize| {
             (0..inner).fold(start, |sum, i| a.row(r)[i].mul_add(b.row(i)[j], sum))
         };

@@ -1,7 +1,7 @@
 //! Products of packed factors: weights are packed once a step and shared by all shards.
 //!
-//! A product C = A·B walks over B in *panels* of 32 columns and over A in blocks of rows; a block
-//! times a panel stays in registers. Both factors are read in *words* of 32 bits: one `f32`, or two
+//! A product C = A·B walks over B in *panels* of 32 columns (16 for AVX2) and over A in blocks of rows; a
+//! block times a panel stays in registers. Both factors are read in *words* of 32 bits: one `f32`, or two
 //! neighbours along the inner dimension in bf16, the form in which AVX-512 BF16 takes them. So one
 //! walk serves both precisions. Without instructions for it, bf16 inputs are rounded `f32`s. The tiles
 //! of AMX take the same words; zeros fill the inner dimension up to whole tiles.
@@ -16,6 +16,7 @@ mod amx;
 mod emulator;
 mod products;
 mod room;
+mod spans;
 mod tile;
 mod words;
 
@@ -33,17 +34,17 @@ const PANEL: usize = 32;
 /// Rows of a tile of AMX, and words of each; half a panel's columns.
 const TILE: usize = 16;
 
-/// Half a panel: what the last panel has if no more columns are left.
+/// Half a panel: what the last panel has if no more columns are left, and all that AVX2 has registers
+/// for. (In halves of panels of 32, which lie on every second line, it was a twelfth slower.)
 const HALF: usize = PANEL / 2;
 
-/// The columns for which a panel that starts at column `start` of `n` has room.
-const fn panel_width(start: usize, n: usize) -> usize {
-    if n - start <= HALF { HALF } else { PANEL }
+/// The columns for which a panel of at most `panel` columns that starts at column `start` of `n` has
+/// room.
+const fn panel_width(panel: usize, start: usize, n: usize) -> usize {
+    if n - start <= HALF { HALF } else { panel }
 }
 
 /// Words of all panels of `n` columns and `inner` words.
 const fn panel_words(n: usize, inner: usize) -> usize {
-    let (whole, rest) = (n / PANEL, n % PANEL);
-    let last = if rest == 0 { 0 } else { panel_width(0, rest) };
-    (whole * PANEL + last) * inner
+    n.next_multiple_of(HALF) * inner
 }

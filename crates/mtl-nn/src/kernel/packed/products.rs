@@ -1,14 +1,17 @@
 //! The three products of a dense layer over packed factors.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::room::Room;
-use super::tile::{Left, Right, Words, multiply};
-use super::{Format, HALF, PANEL, TILE, Tile, panel_words};
+use super::spans::Spans;
+use super::tile::{Left, Right, Start, Words, multiply, multiply_from};
+use super::{Format, HALF, TILE, Tile, panel_words};
 use crate::kernel::{Kernels, Transpose, product, vectorise};
 use crate::{Mat, MatMut, Scalar};
 
-/// A bank of weights W, n_in × n_out, packed for y = x·W and for dx = dz·Wᵀ.
+/// A bank of weights W, n_in × n_out, packed for y = x·W and, in training, for dx = dz·Wᵀ.
 #[derive(Clone, Debug)]
 pub(crate) struct Bank {
     engine: (Format, Tile),
@@ -21,23 +24,25 @@ pub(crate) struct Bank {
 impl Bank {
     /// Room for a bank; `None` where its products take the weights as they are.
     pub(crate) fn new<S: Scalar>(kernels: Kernels, n_in: usize, n_out: usize) -> Option<Self> {
-        // Columns and rows have loops of their own: see `product`.
-        let engine = kernels.engine().filter(|_| S::IS_F32 && n_in > 1 && n_out > 1)?;
-        let words = |n| engine.0.words(n);
-        Some(Self {
-            engine,
-            n_in,
-            n_out,
-            forward: Room::new(panel_words(n_out, words(n_in))),
-            transposed: Room::new(panel_words(n_in, words(n_out))),
-        })
+        let mut bank = Self::forward::<S>(kernels, n_in, n_out)?;
+        let words = panel_words(n_in, bank.engine.0.words(n_out));
+        bank.transposed = Room::new(words);
+        Some(bank)
+    }
+
+    /// As [`Bank::new`], for y = x·W alone.
+    pub(crate) fn forward<S: Scalar>(kernels: Kernels, n_in: usize, n_out: usize) -> Option<Self> {
+        let engine = kernels.engine().filter(|_| has_kernel::<S>(n_in, n_out))?;
+        let forward = Room::new(panel_words(n_out, engine.0.words(n_in)));
+        Some(Self { engine, n_in, n_out, forward, transposed: Room::default() })
     }
 
     /// Packs the weights, in parallel over panels.
     pub(crate) fn pack<S: Scalar>(&mut self, w: Mat<'_, S>) {
         let Some(w) = S::f32_mat(w) else { return };
-        let (format, n_in, n_out) = (self.engine.0, self.n_in, self.n_out);
-        let panels = |inner: usize| (PANEL * format.words(inner)).max(1);
+        let ((format, tile), n_in, n_out) = (self.engine, self.n_in, self.n_out);
+        let panel = tile.panel();
+        let panels = |inner: usize| (panel * format.words(inner)).max(1);
         let forward = self.forward.words_mut().par_chunks_mut(panels(n_in)).enumerate();
         let transposed = self.transposed.words_mut().par_chunks_mut(panels(n_out)).enumerate();
         rayon::join(
@@ -45,7 +50,7 @@ impl Bank {
                 forward.for_each(|(p, out)| {
                     vectorise(
                         #[inline(always)]
-                        || format.panel(w, p, out),
+                        || format.panel((panel, p), w, out),
                     )
                 })
             },
@@ -53,43 +58,72 @@ impl Bank {
                 transposed.for_each(|(p, out)| {
                     vectorise(
                         #[inline(always)]
-                        || format.transposed_panel(w, p, out),
+                        || format.transposed_panel((panel, p), w, out),
                     );
                 });
             },
         );
     }
+
+    /// W as a second factor.
+    fn right(&self) -> Right<'_> {
+        let inner = self.engine.0.words(self.n_in);
+        let (words, cols) = (self.forward.words(), self.n_out);
+        Right::Panels { words, cols, total: inner, first: 0, inner }
+    }
 }
 
-/// Words of activations and gradients that a product packs; kept from product to product.
+/// Columns and rows have loops of their own: see [`product`].
+fn has_kernel<S: Scalar>(n_in: usize, n_out: usize) -> bool {
+    S::IS_F32 && n_in > 1 && n_out > 1
+}
+
+/// What a product packs of activations and gradients; kept from product to product.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
     left: Room,
     right: Room,
+    spans: Spans,
 }
 
-/// The products of one op, by the kernels of the step: see [`crate::Op::banks`].
+/// The products of one op, by the kernels of the step or the prediction: see [`crate::Op::banks`].
 ///
-/// In a prediction, in `f64` and where the processor has no kernel of ours they are [`product`]s of
-/// the weights as they are.
+/// In `f64` and where the processor has no kernel of ours they are [`product`]s of the weights as
+/// they are.
 #[derive(Debug)]
 pub struct Products<'a> {
-    packed: Option<(&'a [Option<Bank>], &'a mut Scratch)>,
+    ours: Option<Ours<'a>>,
+}
+
+/// Kernels of ours.
+#[derive(Debug)]
+struct Ours<'a> {
+    engine: (Format, Tile),
+    /// None of a prediction whose weights are not packed.
+    banks: &'a [Option<Bank>],
+    scratch: &'a mut Scratch,
 }
 
 impl<'a> Products<'a> {
     /// Those of the weights as they are.
     pub const fn plain() -> Self {
-        Self { packed: None }
+        Self { ours: None }
     }
 
-    pub(crate) const fn new(banks: &'a [Option<Bank>], scratch: &'a mut Scratch) -> Self {
-        Self { packed: Some((banks, scratch)) }
+    pub(crate) fn new(
+        kernels: Kernels,
+        banks: &'a [Option<Bank>],
+        scratch: &'a mut Scratch,
+    ) -> Self {
+        match kernels.engine() {
+            Some(engine) => Self { ours: Some(Ours { engine, banks, scratch }) },
+            None => Self::plain(),
+        }
     }
 
     fn packed(&mut self, bank: usize) -> Option<(&Bank, &mut Scratch)> {
-        let (banks, scratch) = self.packed.as_mut()?;
-        Some((banks.get(bank)?.as_ref()?, scratch))
+        let ours = self.ours.as_mut()?;
+        Some((ours.banks.get(bank)?.as_ref()?, ours.scratch))
     }
 
     /// y = x·W, where W is the op's bank `bank`.
@@ -103,18 +137,57 @@ impl<'a> Products<'a> {
         x: Mat<'_, S>,
         w: Mat<'_, S>,
     ) {
-        if let Some((bank, scratch)) = self.packed(bank)
+        // One row of weights as they lie is a loop of its own, which adds in the same order. AVX2 has
+        // too few sums of one row and one panel on the way to be as fast.
+        let is_loop = |Ours { engine: (format, tile), banks, .. }: &Ours<'_>| {
+            let is_packed = banks.get(bank).is_some_and(Option::is_some);
+            x.rows() == 1 && *format == Format::Plain && (!is_packed || *tile == Tile::Avx2)
+        };
+        if let Some(ours) = &mut self.ours
+            && has_kernel::<S>(w.rows(), w.cols())
+            && !is_loop(ours)
             && let Some((y, x)) = S::f32_mat_mut(y.reborrow()).zip(S::f32_mat(x))
+            && let Some(w) = S::f32_mat(w)
         {
-            let (format, tile) = bank.engine;
-            let inner = format.words(bank.n_in);
-            let a = left(format, x, 0, &mut scratch.left);
-            let (words, cols) = (bank.forward.words(), bank.n_out);
-            let b = Right::Panels { words, cols, total: inner, first: 0, inner };
-            multiply(tile, y, false, a, b);
+            let Ours { engine: (format, tile), banks, scratch } = ours;
+            let b = match banks.get(bank).and_then(Option::as_ref) {
+                Some(bank) => bank.right(),
+                None => right((*format, *tile), w, &mut scratch.right),
+            };
+            multiply(*tile, y, false, left(*format, x, 0, &mut scratch.left), b);
         } else {
             product(y, false, x, w, Transpose::Neither);
         }
+    }
+
+    /// y = x·W over some columns of x, in order, and the rows of W that they meet, if W, the op's bank
+    /// `bank`, is packed; `head` is added to every row. Returns false, with nothing done, otherwise.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub(crate) fn forward_columns<S: Scalar>(
+        &mut self,
+        bank: usize,
+        mut y: MatMut<'_, S>,
+        head: Option<&[S]>,
+        x: Mat<'_, S>,
+        columns: &[Range<usize>],
+    ) -> bool {
+        if let Some((bank, scratch)) = self.packed(bank)
+            && let Some((y, x)) = S::f32_mat_mut(y.reborrow()).zip(S::f32_mat(x))
+        {
+            assert_eq!(x.cols(), bank.n_in, "columns of a bank's input");
+            let head = head.and_then(|head| S::f32_mat(Mat::new(head, 1, head.len(), head.len())));
+            let start = head.map_or(Start::Zero, |head| Start::Row(head.row(0)));
+            let (format, tile) = bank.engine;
+            let Scratch { left: words, right: lines, spans } = scratch;
+            let (x, spans) = spans.of(format, x, columns);
+            let a = left(format, x, 0, words);
+            let (words, cols, total) = (bank.forward.words(), bank.n_out, format.words(bank.n_in));
+            multiply_from(tile, y, start, a, Right::Lines { words, cols, total, spans }, lines);
+            return true;
+        }
+        false
     }
 
     /// dx = dz·Wᵀ, or dx += with `add_to`, for the columns of the bank `bank` from `start` on, as
@@ -167,7 +240,7 @@ impl<'a> Products<'a> {
         {
             let (format, tile) = bank.engine;
             let inner = format.words(x.rows());
-            let b = right(format, dz, &mut scratch.right);
+            let b = right((format, tile), dz, &mut scratch.right);
             let (rows, left) = (x.cols(), &mut scratch.left);
             let a = match format {
                 Format::Plain => {
@@ -199,16 +272,17 @@ impl<'a> Products<'a> {
 }
 
 /// B, whose inner dimension runs down the rows.
-fn right<'s>(format: Format, b: Mat<'s, f32>, scratch: &'s mut Room) -> Right<'s> {
-    // Lines further apart than in a panel come as fast as they are needed: packing did not pay.
-    if format == Format::Plain && b.cols().is_multiple_of(HALF) {
+fn right<'s>((format, tile): (Format, Tile), b: Mat<'s, f32>, scratch: &'s mut Room) -> Right<'s> {
+    // Lines further apart than in a panel come as fast as they are needed: packing did not pay. AVX2
+    // reads a line more often.
+    if format == Format::Plain && tile != Tile::Avx2 && b.cols().is_multiple_of(HALF) {
         return Right::Values(b);
     }
     let (inner, cols) = (format.words(b.rows()), b.cols());
     let words = scratch.at_least(panel_words(cols, inner));
     vectorise(
         #[inline(always)]
-        || format.panels(b, words),
+        || format.panels(tile.panel(), b, words),
     );
     Right::Panels { words, cols, total: inner, first: 0, inner }
 }
@@ -247,7 +321,12 @@ mod tests {
 
     /// Every choice of kernels that this processor can run.
     fn all_kernels() -> Vec<Kernels> {
-        let most = [Instructions::Portable, Instructions::Avx512, Instructions::Avx512Bf16];
+        let most = [
+            Instructions::Portable,
+            Instructions::Avx2,
+            Instructions::Avx512,
+            Instructions::Avx512Bf16,
+        ];
         let kernels = [Precision::F32, Precision::Bf16]
             .into_iter()
             .flat_map(|p| most.map(|most| Kernels::new(p).at_most(most)));
@@ -332,7 +411,7 @@ mod tests {
             bank.pack(w.mat());
         }
         let (banks, mut scratch) = ([bank], Scratch::default());
-        let mut products = Products::new(&banks, &mut scratch);
+        let mut products = Products::new(kernels, &banks, &mut scratch);
         // Columns and rows have loops in f32.
         let narrow = n_in == 1 || n_out == 1;
         let round = kernels.precision() == Precision::Bf16 && !narrow;
@@ -408,7 +487,7 @@ mod tests {
             let mut bank = Bank::new::<f32>(kernels, 50, 40);
             bank.as_mut().expect("a packed engine").pack(w.mat());
             let (banks, mut scratch) = ([bank], Scratch::default());
-            let mut products = Products::new(&banks, &mut scratch);
+            let mut products = Products::new(kernels, &banks, &mut scratch);
             let mut all = Window::new(3, 37, 40, 0);
             products.forward(0, all.mat_mut(), x.mat(), w.mat());
             for r in 0..37 {
@@ -430,7 +509,13 @@ mod tests {
             let (banks, mut scratch) = ([bank], Scratch::default());
             let mut dw = Window::new(2, 4, 3, 0);
             let none = |cols| Mat::new(&[], 0, cols, cols);
-            Products::new(&banks, &mut scratch).weights(0, dw.mat_mut(), false, none(4), none(3));
+            Products::new(kernels, &banks, &mut scratch).weights(
+                0,
+                dw.mat_mut(),
+                false,
+                none(4),
+                none(3),
+            );
             assert!(dw.data.iter().all(|&v| v == 0.0), "{kernels}");
         }
     }

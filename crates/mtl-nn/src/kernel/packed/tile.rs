@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code, reason = "vector instructions, and pointers into packed factors")]
 
-use super::{PANEL, panel_width};
+use std::ops::Range;
+
+use super::room::Room;
+use super::{HALF, PANEL, panel_width};
 use crate::{Mat, MatMut};
 
 /// What multiplies a block by a panel.
@@ -10,6 +13,8 @@ use crate::{Mat, MatMut};
 pub(in crate::kernel) enum Tile {
     /// The GEMM crate, on words that are `f32`s.
     Gemm,
+    /// AVX2 and FMA, on words that are `f32`s. Chosen only where the processor has them.
+    Avx2,
     /// AVX-512 F, on words that are `f32`s. Chosen only where the processor has it.
     F32,
     /// AVX-512 BF16, on words that are pairs. Chosen only where the processor has it.
@@ -36,6 +41,24 @@ pub(super) enum Words<'a> {
     Values(&'a [f32]),
 }
 
+impl Tile {
+    /// The most columns of a panel.
+    pub(super) const fn panel(self) -> usize {
+        match self {
+            Self::Avx2 => HALF,
+            _ => PANEL,
+        }
+    }
+
+    /// The most rows of a block: nearly all registers hold sums, 28 of 32, or 12 of 16.
+    const fn block(self) -> usize {
+        match self {
+            Self::Avx2 => AVX2_BLOCK,
+            _ => BLOCK,
+        }
+    }
+}
+
 impl Words<'_> {
     pub(super) const fn span(&self) -> (*const u32, usize) {
         match self {
@@ -51,6 +74,10 @@ pub(super) enum Right<'a> {
     /// In panels of `total` words along the inner dimension, of which `inner` from `first` on are
     /// multiplied.
     Panels { words: &'a [u32], cols: usize, total: usize, first: usize, inner: usize },
+    /// Some lines of such panels: those of some spans of words, one after another. They are brought
+    /// together panel by panel, on their way from memory to a block's rows, so that a kernel's
+    /// loop has one end. (A loop over spans of 16 lines, or over a list of lines, took a tenth longer.)
+    Lines { words: &'a [u32], cols: usize, total: usize, spans: &'a [Range<usize>] },
     /// Values where they lie, rows × columns; columns fill whole registers.
     Values(Mat<'a, f32>),
 }
@@ -60,17 +87,33 @@ impl Right<'_> {
     fn shape(&self) -> (usize, usize) {
         match *self {
             Self::Panels { inner, cols, .. } => (inner, cols),
+            Self::Lines { cols, spans, .. } => (spans.iter().map(Range::len).sum(), cols),
             Self::Values(b) => (b.rows(), b.cols()),
         }
     }
 
     /// The first word of the panel at column `start`, of `width` columns, and the words from line
     /// to line. Line `inner` − 1 ends within B.
-    pub(super) fn panel(&self, start: usize, width: usize) -> (*const u32, usize) {
+    pub(super) fn panel(
+        &self,
+        start: usize,
+        width: usize,
+        lines: &mut Room,
+    ) -> (*const u32, usize) {
         match *self {
             Self::Panels { words, total, first, inner, .. } => {
                 let words = &words[start * total + first * width..][..inner * width];
                 (words.as_ptr(), width)
+            }
+            Self::Lines { words, total, spans, .. } => {
+                let panel = &words[start * total..][..total * width];
+                let mut to = lines.at_least(self.shape().0 * width);
+                for span in spans {
+                    let (lines, rest) = to.split_at_mut(span.len() * width);
+                    lines.copy_from_slice(&panel[span.start * width..span.end * width]);
+                    to = rest;
+                }
+                (lines.words().as_ptr(), width)
             }
             Self::Values(b) => {
                 assert!(start + width <= b.cols(), "whole registers");
@@ -80,42 +123,76 @@ impl Right<'_> {
     }
 }
 
+/// What sums are added to when they are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start<'a> {
+    /// Nothing: C = A·B.
+    Zero,
+    /// What is there: C += A·B.
+    There,
+    /// This row, in every row: as many values as C has columns.
+    Row(&'a [f32]),
+}
+
+impl Start<'_> {
+    pub(super) const fn add_to(add_to: bool) -> Self {
+        if add_to { Self::There } else { Self::Zero }
+    }
+}
+
 /// `C = A·B`, or `C += A·B` with `add_to`. The order in which a value's terms are added is that of their
 /// words (AMX adds the halves of 16 words apart), whatever the block and panel it falls into.
 ///
 /// # Panics
 /// If the shapes do not fit, or the factors are shorter than they say.
-pub(super) fn multiply(
+pub(super) fn multiply(tile: Tile, c: MatMut<'_, f32>, add_to: bool, a: Left<'_>, b: Right<'_>) {
+    multiply_from(tile, c, Start::add_to(add_to), a, b, &mut Room::default());
+}
+
+/// As [`multiply`], added to what `start` says; `lines` is room for [`Right::Lines`].
+pub(super) fn multiply_from(
     tile: Tile,
     mut c: MatMut<'_, f32>,
-    add_to: bool,
+    mut start: Start<'_>,
     a: Left<'_>,
     b: Right<'_>,
+    lines: &mut Room,
 ) {
     let (rows, cols) = (c.rows(), c.cols());
     assert!(a.rows == rows && (a.inner, cols) == b.shape(), "shapes of a product");
     if rows == 0 || cols == 0 {
         return;
     }
+    if let (Start::Row(row), Tile::Gemm | Tile::Amx) = (start, tile) {
+        (0..rows).for_each(|r| c.row(r).copy_from_slice(row));
+        start = Start::There;
+    }
     #[cfg(target_arch = "x86_64")]
     if tile == Tile::Amx {
+        let add_to = matches!(start, Start::There);
         // SAFETY: the processor and the system allow it: see `Tile`.
-        return unsafe { super::amx::multiply(c, add_to, a, b) };
+        return unsafe { super::amx::multiply(c, add_to, a, b, lines) };
     }
     let (a_words, n_a) = a.words.span();
     let last = (rows - 1) * a.row + a.inner.saturating_sub(1) * a.step;
     assert!(a.inner == 0 || last < n_a, "words of the first factor");
-    let (c_row, blocks) = (c.stride(), rows.div_ceil(BLOCK));
+    let (c_row, blocks) = (c.stride(), rows.div_ceil(tile.block()));
     // Blocks of nearly the same height: a block of one row would wait for its own sums.
     let (height, higher) = (rows / blocks, rows % blocks);
-    for start in (0..cols).step_by(PANEL) {
-        let width = panel_width(start, cols);
-        let (b, b_step) = b.panel(start, width);
-        let c = &mut c.data()[start..];
+    for first in (0..cols).step_by(tile.panel()) {
+        let width = panel_width(tile.panel(), first, cols);
+        let (b, b_step) = b.panel(first, width, lines);
+        let c = &mut c.data()[first..];
         let mut row = 0;
         for block in 0..blocks {
             let end = row + height + usize::from(block < higher);
-            debug_assert!((end - 1) * c_row + (cols - start).min(width) <= c.len());
+            debug_assert!((end - 1) * c_row + (cols - first).min(width) <= c.len());
+            let to = c[row * c_row..].as_mut_ptr();
+            let (from, from_row) = match start {
+                Start::Zero => (std::ptr::null(), 0),
+                Start::There => (to.cast_const(), c_row),
+                Start::Row(row) => (row[first..cols].as_ptr(), 0),
+            };
             let job = Job {
                 inner: a.inner,
                 // SAFETY: row < rows, so this is at most `last`, which lies in A, or inner = 0 and
@@ -125,10 +202,11 @@ pub(super) fn multiply(
                 a_step: a.step,
                 b,
                 b_step,
-                c: c[row * c_row..].as_mut_ptr(),
+                c: to,
                 c_row,
-                cols: (cols - start).min(width),
-                add_to,
+                cols: (cols - first).min(width),
+                from,
+                from_row,
             };
             // SAFETY: A's words of rows row .. end end at `last` or before; B's are there by
             // `Right::panel`; C is a checked view with rows row .. end and these columns,
@@ -140,8 +218,11 @@ pub(super) fn multiply(
     }
 }
 
-/// The most rows of a block: 28 of the 32 registers hold sums.
+/// Rows of a block in the 32 registers of AVX-512.
 const BLOCK: usize = 14;
+
+/// Rows of a block in the 16 registers of AVX2.
+const AVX2_BLOCK: usize = 6;
 
 /// One block times one panel.
 #[derive(Clone, Copy)]
@@ -155,22 +236,28 @@ struct Job {
     c: *mut f32,
     c_row: usize,
     cols: usize,
-    add_to: bool,
+    /// What sums are added to, row by row; null for nothing.
+    from: *const f32,
+    from_row: usize,
 }
 
 impl Job {
     /// # Safety
-    /// A has `rows` × inner words, B inner × width, `b_step` from line to line, C `rows` × cols values, cols ≤ width, 1 ≤ rows ≤
-    /// [`BLOCK`], width is a panel's or half of it, and the processor has what `tile` needs.
+    /// A has `rows` × inner words, B inner × width, `b_step` from line to line, C and what `from` points to have `rows` × cols values, cols ≤ width, 1 ≤ rows ≤
+    /// [`Tile::block`], width is a panel's or half of it, and the processor has what `tile` needs.
     unsafe fn run(self, tile: Tile, rows: usize, width: usize) {
         #[cfg(target_arch = "x86_64")]
         {
+            if tile == Tile::Avx2 {
+                // SAFETY: the caller's promise is that of the kernels.
+                return unsafe { avx2::F32[rows - 1](self) };
+            }
             let kernels = match (tile, width) {
                 (Tile::F32, PANEL) => Some(&avx512::F32),
                 (Tile::F32, _) => Some(&avx512::F32_HALF),
                 (Tile::Bf16, PANEL) => Some(&avx512::BF16),
                 (Tile::Bf16, _) => Some(&avx512::BF16_HALF),
-                (Tile::Gemm | Tile::Amx, _) => None,
+                (Tile::Gemm | Tile::Avx2 | Tile::Amx, _) => None,
             };
             if let Some(kernels) = kernels {
                 // SAFETY: the caller's promise is that of the kernels.
@@ -187,7 +274,7 @@ impl Job {
                 self.c,
                 1,
                 self.c_row as isize,
-                self.add_to,
+                !self.from.is_null(),
                 self.a.cast::<f32>(),
                 self.a_step as isize,
                 self.a_row as isize,
@@ -304,13 +391,87 @@ mod avx512 {
                     let mask = ((1u32 << job.cols.saturating_sub(16 * v).min(16)) - 1) as u16;
                     // The pointer may lie past the end where the mask is empty.
                     let to = job.c.wrapping_add(r * job.c_row + 16 * v);
-                    let sum = match job.add_to {
-                        true => _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), sums[r][v]),
-                        false => sums[r][v],
+                    let from = job.from.wrapping_add(r * job.from_row + 16 * v);
+                    let sum = match job.from.is_null() {
+                        true => sums[r][v],
+                        false => _mm512_add_ps(_mm512_maskz_loadu_ps(mask, from), sums[r][v]),
                     };
                     _mm512_mask_storeu_ps(to, mask, sum);
                 }
             }
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::{
+        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_broadcast_ss, _mm256_cmpgt_epi32,
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps,
+        _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
+    };
+
+    use super::{AVX2_BLOCK, Job};
+
+    type Kernel = unsafe fn(Job);
+
+    /// By the number of rows less one. Two registers a row: a panel.
+    pub(super) static F32: [Kernel; AVX2_BLOCK] =
+        [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>];
+
+    const REGISTERS: usize = 2;
+
+    /// # Safety
+    /// See [`Job::run`]; the processor has AVX2 and FMA.
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn tile<const ROWS: usize>(job: Job) {
+        // SAFETY: instructions and spans are the caller's promise. A mask keeps loads and stores of
+        // C to its columns.
+        unsafe {
+            // As for AVX-512.
+            for r in 0..ROWS {
+                _mm_prefetch::<_MM_HINT_T0>(job.c.wrapping_add(r * job.c_row).cast());
+            }
+            let mut sums = [[_mm256_setzero_ps(); REGISTERS]; ROWS];
+            for i in 0..job.inner {
+                let mut b = [_mm256_setzero_ps(); REGISTERS];
+                for v in 0..REGISTERS {
+                    b[v] = _mm256_loadu_ps(job.b.add(i * job.b_step + 8 * v).cast());
+                }
+                for r in 0..ROWS {
+                    let a = job.a.add(r * job.a_row + i * job.a_step).cast::<f32>();
+                    let a = _mm256_broadcast_ss(&*a);
+                    for v in 0..REGISTERS {
+                        sums[r][v] = _mm256_fmadd_ps(a, b[v], sums[r][v]);
+                    }
+                }
+            }
+            for v in 0..REGISTERS {
+                let cols = job.cols.saturating_sub(8 * v);
+                let mask = mask(cols);
+                for r in 0..ROWS {
+                    // The pointer may lie past the end where the mask is empty.
+                    let to = job.c.wrapping_add(r * job.c_row + 8 * v);
+                    let from = job.from.wrapping_add(r * job.from_row + 8 * v);
+                    let sum = match job.from.is_null() {
+                        true => sums[r][v],
+                        false => _mm256_add_ps(_mm256_maskload_ps(from, mask), sums[r][v]),
+                    };
+                    // On Zen 3 a masked store takes as long as 24 of the additions above.
+                    if cols >= 8 {
+                        _mm256_storeu_ps(to, sum);
+                    } else {
+                        _mm256_maskstore_ps(to, mask, sum);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first `n` of eight lanes.
+    #[target_feature(enable = "avx2")]
+    fn mask(n: usize) -> __m256i {
+        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(8) as i32), lanes)
     }
 }

@@ -87,18 +87,18 @@ impl Format {
     /// Packs B in panels; its inner dimension runs down the rows. Columns that are missing in the
     /// last panel keep what they held: they are never stored.
     #[inline(always)]
-    pub(super) fn panels(self, b: Mat<'_, f32>, out: &mut [u32]) {
-        let size = PANEL * self.words(b.rows());
+    pub(super) fn panels(self, panel: usize, b: Mat<'_, f32>, out: &mut [u32]) {
+        let size = panel * self.words(b.rows());
         for (p, out) in out.chunks_mut(size.max(1)).enumerate() {
-            self.panel(b, p, out);
+            self.panel((panel, p), b, out);
         }
     }
 
-    /// Panel `p` of B.
+    /// Panel `p` of B, of at most `panel` columns.
     #[inline(always)]
-    pub(super) fn panel(self, b: Mat<'_, f32>, p: usize, out: &mut [u32]) {
-        let width = panel_width(p * PANEL, b.cols());
-        let b = b.columns(p * PANEL, (b.cols() - p * PANEL).min(width));
+    pub(super) fn panel(self, (panel, p): (usize, usize), b: Mat<'_, f32>, out: &mut [u32]) {
+        let width = panel_width(panel, p * panel, b.cols());
+        let b = b.columns(p * panel, (b.cols() - p * panel).min(width));
         match b.cols() {
             PANEL => self.across::<PANEL>(b, out),
             HALF => self.across::<HALF>(b, out),
@@ -169,10 +169,15 @@ impl Format {
         }
     }
 
-    /// Packs panel `p` of Bᵀ, whose inner dimension runs along the rows of `b`: 32 rows of it.
+    /// Packs panel `p` of Bᵀ, whose inner dimension runs along the rows of `b`: `panel` rows of it.
     #[inline(always)]
-    pub(super) fn transposed_panel(self, b: Mat<'_, f32>, p: usize, out: &mut [u32]) {
-        let (start, width) = (p * PANEL, panel_width(p * PANEL, b.rows()));
+    pub(super) fn transposed_panel(
+        self,
+        (panel, p): (usize, usize),
+        b: Mat<'_, f32>,
+        out: &mut [u32],
+    ) {
+        let (start, width) = (p * panel, panel_width(panel, p * panel, b.rows()));
         let rows = b.rows().min(start + width) - start;
         let step = BLOCK * self.depth();
         for (i, out) in out.chunks_mut(BLOCK * width).enumerate() {
