@@ -217,7 +217,7 @@ fn crosses_and_parts_of_dates_are_inputs() {
     assert_eq!((&cross["kind"], &cross["joined_by"]), (&"vocabulary".into(), &"\u{1f}".into()));
     assert_eq!(cross["column"], serde_json::json!(["city", "device"]));
     let hour = serde_json::json!({
-        "column": "time", "kind": "date_part", "part": "hour", "utc_offset": "+08:00",
+        "column": "time", "kind": "date_part", "part": "hour", "time_zone": "+08:00",
     });
     assert_eq!(inputs["time.hour"], hour);
     assert!(inputs["time.age_days"]["scale"].as_f64().unwrap() > 1.0);

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{date_of, days_of, weekday};
-use crate::{Cell, FIRST_KNOWN, MISSING};
+use crate::{Cell, FIRST_KNOWN, MISSING, TimeZone};
 
 /// A part of a date or a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,8 +53,8 @@ impl DatePart {
     }
 
     /// The id of a cell: [`MISSING`] of a missing one, and of the hour of a date without a time.
-    pub(crate) fn id(self, cell: Cell<'_>, offset: Option<UtcOffset>) -> Result<u32, &'static str> {
-        let Some(moment) = moment(cell, offset)? else { return Ok(MISSING) };
+    pub(crate) fn id(self, cell: Cell<'_>, zone: Option<&TimeZone>) -> Result<u32, &'static str> {
+        let Some(moment) = moment(cell, zone)? else { return Ok(MISSING) };
         let hour = moment.seconds.map(|seconds| seconds / 3600);
         let (_, month, day) = date_of(moment.days);
         let value = match self {
@@ -81,7 +81,7 @@ impl UtcOffset {
         (minutes.abs() < 24 * 60).then_some(Self { minutes })
     }
 
-    fn seconds(self) -> i64 {
+    pub(crate) fn seconds(self) -> i64 {
         i64::from(self.minutes) * 60
     }
 
@@ -137,7 +137,12 @@ struct Moment {
 }
 
 impl Moment {
-    /// So many seconds after the beginning of 1970.
+    /// The local time of an instant, so many seconds after the beginning of 1970.
+    fn of_instant(instant: i64, zone: Option<&TimeZone>) -> Self {
+        Self::of_seconds(instant + zone.map_or(0, |zone| zone.ahead(instant)))
+    }
+
+    /// So many seconds after the beginning of 1970, all of them local.
     fn of_seconds(seconds: i64) -> Self {
         Self { days: seconds.div_euclid(DAY), seconds: Some(seconds.rem_euclid(DAY)) }
     }
@@ -147,12 +152,9 @@ const DAY: i64 = 86_400;
 
 /// Days before 1 January 1970 as a cell, so that a later moment is a smaller number; a missing cell
 /// stays missing.
-pub(crate) fn age(
-    cell: Cell<'_>,
-    offset: Option<UtcOffset>,
-) -> Result<Cell<'static>, &'static str> {
+pub(crate) fn age(cell: Cell<'_>, zone: Option<&TimeZone>) -> Result<Cell<'static>, &'static str> {
     let days = |m: Moment| m.days as f64 + m.seconds.unwrap_or(0) as f64 / DAY as f64;
-    Ok(moment(cell, offset)?.map_or(Cell::Missing, |moment| Cell::Float(-days(moment))))
+    Ok(moment(cell, zone)?.map_or(Cell::Missing, |moment| Cell::Float(-days(moment))))
 }
 
 /// Whether a feature of dates and times can read a cell.
@@ -164,17 +166,16 @@ const EXPECTED: &str = "a date or a time: 2026-11-24, 2026-11-24T18:30:00, 20261
                         milliseconds since 1970";
 
 /// The local date and time of a cell. What names an instant, a number or a text with an offset of
-/// its own, is brought to `offset` if there is one; else a number is in UTC, and the time of a text
+/// its own, is brought to `zone` if there is one; else a number is in UTC, and the time of a text
 /// is the one that is written.
-fn moment(cell: Cell<'_>, offset: Option<UtcOffset>) -> Result<Option<Moment>, &'static str> {
-    let ahead = offset.map_or(0, UtcOffset::seconds);
-    let integer = |value: i64| of_integer(value, ahead).ok_or(EXPECTED);
+fn moment(cell: Cell<'_>, zone: Option<&TimeZone>) -> Result<Option<Moment>, &'static str> {
+    let integer = |value: i64| of_integer(value, zone).ok_or(EXPECTED);
     match cell {
         Cell::Missing => Ok(None),
         Cell::Integer(value) => integer(value).map(Some),
         Cell::Unsigned(value) => integer(i64::try_from(value).map_err(|_| EXPECTED)?).map(Some),
-        Cell::Float(value) => of_float(value, ahead).ok_or(EXPECTED).map(Some),
-        Cell::Text(text) => of_text(text.trim(), offset).ok_or(EXPECTED).map(Some),
+        Cell::Float(value) => of_float(value, zone).ok_or(EXPECTED).map(Some),
+        Cell::Text(text) => of_text(text.trim(), zone).ok_or(EXPECTED).map(Some),
         Cell::Boolean(_) | Cell::List(_) => Err(EXPECTED),
     }
 }
@@ -183,26 +184,26 @@ fn moment(cell: Cell<'_>, offset: Option<UtcOffset>) -> Result<Option<Moment>, &
 /// microseconds or nanoseconds, as Parquet holds them; or a date whose digits are written together.
 ///
 /// Nanoseconds are more than a float holds: integers stay what they are.
-fn of_integer(value: i64, ahead: i64) -> Option<Moment> {
+fn of_integer(value: i64, zone: Option<&TimeZone>) -> Option<Moment> {
     if TOGETHER.contains(&value) {
         let days = days_of(value / 10_000, value / 100 % 100, value % 100)?;
         return Some(Moment { days, seconds: None });
     }
     let scales = [1, 1_000, 1_000_000, 1_000_000_000].into_iter();
     let mut seconds = scales.map(|scale| value.div_euclid(scale));
-    seconds.find(|seconds| seconds.abs() < LARGEST).map(|s| Moment::of_seconds(s + ahead))
+    seconds.find(|seconds| seconds.abs() < LARGEST).map(|s| Moment::of_instant(s, zone))
 }
 
-fn of_float(value: f64, ahead: i64) -> Option<Moment> {
+fn of_float(value: f64, zone: Option<&TimeZone>) -> Option<Moment> {
     if !value.is_finite() {
         return None;
     }
     if value.fract() == 0.0 && value.abs() < 9e15 {
-        return of_integer(value as i64, ahead);
+        return of_integer(value as i64, zone);
     }
     let scales = [1.0, 1e3, 1e6, 1e9].into_iter();
     let seconds = scales.map(|scale| value / scale).find(|s| s.abs() < LARGEST as f64)?;
-    Some(Moment::of_seconds(seconds.floor() as i64 + ahead))
+    Some(Moment::of_instant(seconds.floor() as i64, zone))
 }
 
 /// Seconds from 1970 to the year 5138; as milliseconds, to March 1973.
@@ -213,13 +214,12 @@ const TOGETHER: RangeInclusive<i64> = 19_000_101..=21_001_231;
 
 /// A number as text, or ISO 8601: `2026-11-24`, then perhaps `T` or a blank, `18:30`, perhaps `:00`
 /// and a fraction, and perhaps an offset.
-fn of_text(text: &str, offset: Option<UtcOffset>) -> Option<Moment> {
-    let ahead = offset.map_or(0, UtcOffset::seconds);
+fn of_text(text: &str, zone: Option<&TimeZone>) -> Option<Moment> {
     if let Ok(value) = text.parse::<i64>() {
-        return of_integer(value, ahead);
+        return of_integer(value, zone);
     }
     if let Ok(value) = text.parse::<f64>() {
-        return of_float(value, ahead);
+        return of_float(value, zone);
     }
     let date = text.get(..10)?.as_bytes();
     if date[4] != b'-' || date[7] != b'-' {
@@ -231,10 +231,8 @@ fn of_text(text: &str, offset: Option<UtcOffset>) -> Option<Moment> {
         return Some(Moment { days, seconds: None });
     }
     let (seconds, own) = of_time(rest.strip_prefix(['T', 't', ' '])?.as_bytes())?;
-    Some(match (own, offset) {
-        (Some(own), Some(wanted)) => {
-            Moment::of_seconds(days * DAY + seconds - own.seconds() + wanted.seconds())
-        }
+    Some(match (own, zone) {
+        (Some(own), Some(_)) => Moment::of_instant(days * DAY + seconds - own.seconds(), zone),
         _ => Moment { days, seconds: Some(seconds) },
     })
 }
@@ -279,8 +277,8 @@ mod tests {
         [DatePart::Hour, DatePart::Weekday, DatePart::HourOfWeek, DatePart::Day, DatePart::Month];
 
     fn parts(cell: Cell<'_>, offset: Option<&str>) -> [u32; 5] {
-        let offset = offset.map(|text| UtcOffset::try_from(text.to_owned()).unwrap());
-        PARTS.map(|part| part.id(cell, offset).unwrap())
+        let zone = offset.map(|text| TimeZone::try_from(text.to_owned()).unwrap());
+        PARTS.map(|part| part.id(cell, zone.as_ref()).unwrap())
     }
 
     #[test]
@@ -329,6 +327,26 @@ mod tests {
         assert_eq!(hour_and_day("2026-11-24T18:30:15", shanghai), (18, 24));
         assert_eq!(hour_and_day("2026-11-24T00:30:15+02", Some("Z")), (22, 23));
         assert_eq!(hour_and_day("1795545015", Some("-19:00")), (23, 23));
+    }
+
+    #[test]
+    fn a_zone_moves_an_instant_as_the_law_of_its_day_says() {
+        let berlin = Some("Europe/Berlin");
+        let hour_and_day = |text, zone| {
+            let [hour, _, _, day, _] = parts(Cell::Text(text), zone);
+            (hour - 2, day - 1)
+        };
+        // The night in which an hour is left out, and the one that has an hour twice.
+        assert_eq!(hour_and_day("2026-03-29T00:59:59Z", berlin), (1, 29));
+        assert_eq!(hour_and_day("2026-03-29T01:00:00Z", berlin), (3, 29));
+        assert_eq!(hour_and_day("2026-10-25T00:30:00Z", berlin), (2, 25));
+        assert_eq!(hour_and_day("1792891800", berlin), (2, 25));
+        assert_eq!(hour_and_day("2026-10-25T02:30:00Z", berlin), (3, 25));
+        // The same hour of UTC is another day in summer.
+        assert_eq!(hour_and_day("2026-07-01T22:30:00Z", berlin), (0, 2));
+        assert_eq!(hour_and_day("2026-12-01T22:30:00+00:00", berlin), (23, 1));
+        // What is written without an offset is local already, an hour that is left out included.
+        assert_eq!(hour_and_day("2026-03-29T02:30:00", berlin), (2, 29));
     }
 
     #[test]
@@ -388,6 +406,8 @@ mod tests {
             wanted in -1439_i16..1440,
         ) {
             let (own, wanted) = (UtcOffset::from_minutes(own), UtcOffset::from_minutes(wanted));
+            let zone = wanted.map(TimeZone::from);
+            let wanted = zone.as_ref();
             let expected = moment(Cell::Integer(seconds), wanted);
             let local = Moment::of_seconds(seconds + own.unwrap().seconds());
             let (year, month, day) = date_of(local.days);
@@ -405,7 +425,8 @@ mod tests {
 
         #[test]
         fn no_text_panics(text in "[0-9TZ :+.,é-]{0,30}") {
-            let _ = moment(Cell::Text(&text), UtcOffset::from_minutes(60));
+            let zone = UtcOffset::from_minutes(60).map(TimeZone::from);
+            let _ = moment(Cell::Text(&text), zone.as_ref());
         }
     }
 }

@@ -253,12 +253,12 @@ fn encode_feature(
             Ok(Encoded::Values(values, indicator))
         }
         Encoding::Part(part) => {
-            let offset = feature.spec().utc_offset;
-            column.map_cells(|cell| part.id(cell, offset)).map(Encoded::Ids)
+            let zone = feature.spec().time_zone.as_ref();
+            column.map_cells(|cell| part.id(cell, zone)).map(Encoded::Ids)
         }
         Encoding::Age(scaling) => {
-            let offset = feature.spec().utc_offset;
-            let ages = column.map_cells(|cell| scaling.apply(age(cell, offset)?))?;
+            let zone = feature.spec().time_zone.as_ref();
+            let ages = column.map_cells(|cell| scaling.apply(age(cell, zone)?))?;
             let indicator = feature.spec().missing_indicator.then(|| missing_marks(column));
             Ok(Encoded::Values(ages, indicator))
         }

@@ -60,7 +60,7 @@ fn of_features(was: &FeatureSpec, is: &FeatureSpec) -> Option<String> {
         ("pooling", shown(was.pooling), shown(is.pooling)),
         ("target", shown(&was.target), shown(&is.target)),
         ("attention", shown(&was.attention), shown(&is.attention)),
-        ("utc_offset", shown(was.utc_offset), shown(is.utc_offset)),
+        ("time_zone", zone(was), zone(is)),
         ("of", shown(&was.of), shown(&is.of)),
         ("transform", shown(was.transform), shown(is.transform)),
         ("buckets", shown(was.buckets), shown(is.buckets)),
@@ -70,6 +70,10 @@ fn of_features(was: &FeatureSpec, is: &FeatureSpec) -> Option<String> {
     let min_count = was.min_count;
     let same = *was == FeatureSpec { min_count, column: was.column.clone(), ..is.clone() };
     named.or_else(|| (!same).then(|| "it has other settings now".to_owned()))
+}
+
+fn zone(spec: &FeatureSpec) -> String {
+    spec.time_zone.as_ref().map_or_else(|| "not given".to_owned(), ToString::to_string)
 }
 
 fn shown(value: impl std::fmt::Debug) -> String {

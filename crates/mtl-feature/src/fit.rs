@@ -264,7 +264,7 @@ impl FeatureFitter {
     }
 
     fn observe(&mut self, chunk: &Chunk) -> Result<()> {
-        let (name, offset) = (self.spec.column_names()[0], self.spec.utc_offset);
+        let (name, zone) = (self.spec.column_names()[0], self.spec.time_zone.as_ref());
         let crossed;
         let column = match &self.spec.of {
             Some(of) => {
@@ -285,9 +285,7 @@ impl FeatureFitter {
                 _ => count_keys(column, counts),
             },
             State::Hashed { .. } | State::Part(_) => Ok(()),
-            State::Age(fitter) => {
-                column.count_cells(|cell, n| fitter.observe(age(cell, offset)?, n))
-            }
+            State::Age(fitter) => column.count_cells(|cell, n| fitter.observe(age(cell, zone)?, n)),
             State::Scaling(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
             State::Quantiles(fitter) => column.count_cells(|cell, n| fitter.observe(cell, n)),
         };

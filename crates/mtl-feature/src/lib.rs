@@ -23,6 +23,7 @@ mod sequence;
 mod spec;
 mod table;
 mod take;
+mod time_zone;
 mod vocabulary;
 
 pub use chunk::{Chunk, Rows};
@@ -42,6 +43,7 @@ pub use schema::{CategoricalShape, Encoding, FittedFeature, Schema};
 pub use sequence::{AttentionConfig, Keep, Pooling, SEPARATOR};
 pub use spec::{FeatureKind, FeatureSpec, SchemaSpec, Transform};
 pub use table::FeatureTable;
+pub use time_zone::TimeZone;
 pub use vocabulary::Vocabulary;
 
 /// The id of a value that the training rows did not have, or had too rarely.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sequence::{Cutter, SEPARATOR};
 use crate::{
-    AttentionConfig, DatePart, Error, Keep, LabelSpec, Pooling, Result, UtcOffset, nearest_names,
+    AttentionConfig, DatePart, Error, Keep, LabelSpec, Pooling, Result, TimeZone, nearest_names,
 };
 
 /// Whether a feature's values are names or sizes.
@@ -61,7 +61,7 @@ pub enum Transform {
 /// | `target` | – | what `"din"` compares items with (sequence) | a categorical feature |
 /// | `attention` | see there | an [`AttentionConfig`] (`"din"`) | |
 /// | `parts` | hour, weekday | the [`DatePart`]s that are read (datetime) | one or more, each once |
-/// | `utc_offset` | – | what local time is ahead of UTC (datetime) | `"+08:00"`, `"Z"` |
+/// | `time_zone` | – | what instants are brought to: a [`TimeZone`] (datetime) | `"Europe/Berlin"`, `"+08:00"`, `"Z"` |
 /// | `of` | – | the columns whose values are taken together (cross) | two or more, each once |
 /// | `transform` | `"none"` | see [`Transform`] (numeric) | |
 /// | `buckets` | – | number of buckets (`"quantiles"`) | ≥ 2 |
@@ -113,9 +113,9 @@ pub struct FeatureSpec {
     /// The parts of a date or a time that are read.
     #[serde(default)]
     pub parts: Option<Vec<DatePart>>,
-    /// The offset that instants are brought to.
-    #[serde(default)]
-    pub utc_offset: Option<UtcOffset>,
+    /// What instants are brought to.
+    #[serde(default, alias = "utc_offset")]
+    pub time_zone: Option<TimeZone>,
     /// The columns of a cross, in any order.
     #[serde(default)]
     pub of: Option<Vec<String>>,
@@ -178,7 +178,7 @@ impl FeatureSpec {
             target: None,
             attention: None,
             parts: None,
-            utc_offset: None,
+            time_zone: None,
             of: None,
             transform: None,
             buckets: None,
@@ -253,9 +253,9 @@ impl FeatureSpec {
         self.pooling(Pooling::Din)
     }
 
-    /// Brings the instants of a date or time column to an offset from UTC.
-    pub fn utc_offset(mut self, offset: UtcOffset) -> Self {
-        self.utc_offset = Some(offset);
+    /// Brings the instants of a date or time column to a time zone, or an offset from UTC.
+    pub fn time_zone(mut self, zone: impl Into<TimeZone>) -> Self {
+        self.time_zone = Some(zone.into());
         self
     }
 
@@ -334,8 +334,8 @@ impl FeatureSpec {
         if let (Some(_), false) = (&self.parts, self.kind == FeatureKind::Datetime) {
             return Err(self.wrong("parts", "given", ONLY_DATETIME));
         }
-        if let (Some(offset), false) = (self.utc_offset, self.kind == FeatureKind::Datetime) {
-            return Err(self.wrong("utc_offset", offset, ONLY_DATETIME));
+        if let (Some(zone), false) = (&self.time_zone, self.kind == FeatureKind::Datetime) {
+            return Err(self.wrong("time_zone", zone, ONLY_DATETIME));
         }
         if let (Some(_), false) = (&self.of, self.kind == FeatureKind::Cross) {
             return Err(self.wrong("of", "given", "it for a cross only"));
@@ -418,7 +418,7 @@ impl FeatureSpec {
     }
 
     fn check_datetime(&self) -> Result<Plan> {
-        const ONLY: &str = "nothing: a datetime feature has `column`, `parts`, `utc_offset`, \
+        const ONLY: &str = "nothing: a datetime feature has `column`, `parts`, `time_zone`, \
                             `groups`, `dim` and `missing_indicator`";
         let given = [
             ("min_count", self.min_count.map(|n| n.to_string())),

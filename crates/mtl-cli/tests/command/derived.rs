@@ -19,7 +19,7 @@ split = { by = "random", validation = 0.2, test = 0.2 }
 name = "time"
 kind = "datetime"
 parts = ["hour", "weekday", "age_days"]
-utc_offset = "+02:00"
+time_zone = "Europe/Berlin"
 missing_indicator = true
 
 [[feature]]
@@ -52,8 +52,8 @@ batch_size = 32
 learning_rate = 0.02
 "#;
 
-/// 1 November 2026, a Sunday, in seconds.
-const START: i64 = 1_793_491_200;
+/// 1 October 2026, a Thursday, in seconds: summer time ends on the 25th.
+const START: i64 = 1_790_812_800;
 
 const COLUMNS: [&str; 5] = ["time", "city", "shop", "click", "buy"];
 
@@ -89,8 +89,7 @@ fn iso(seconds: i64) -> String {
     let local = seconds + 19_800;
     let (day, second) = (1 + (local - START) / 86_400, (local - START) % 86_400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    // Thirty days begin on the first of November; their last hours are December's.
-    let (month, day) = if day > 30 { (12, day - 30) } else { (11, day) };
+    let month = 10;
     format!("2026-{month}-{day:02}T{hour:02}:{minute:02}:{second:02}+05:30")
 }
 
@@ -183,18 +182,18 @@ fn what_is_derived_is_checked_evaluated_exported_and_served() {
     home.mtl("export m --format onnx --out m.onnx").ok();
     let vocabulary: serde_json::Value =
         serde_json::from_str(&home.text("m.vocabulary.json")).unwrap();
-    assert_eq!(vocabulary["inputs"]["time.weekday"]["utc_offset"], "+02:00");
+    assert_eq!(vocabulary["inputs"]["time.weekday"]["time_zone"], "Europe/Berlin");
 
     // Seen and unseen pairs, dates without a time, what is missing.
     home.write(
         "new.csv",
-        "time,city,shop\n1793491201,Rome,1\n2026-11-03T05:00+02:00,Bern,1\n2026-11-07,Rome,\n,,3\n",
+        "time,city,shop\n1790812801,Rome,1\n2026-10-26T05:00+02:00,Bern,1\n2026-11-07,Rome,\n,,3\n",
     );
     home.mtl("predict m --data new.csv --out p.csv").ok();
     let served = Served::new(&home, &[]);
     let rows = json!([
-        {"time": 1_793_491_201, "city": "Rome", "shop": 1},
-        {"time": "2026-11-03T03:00:00Z", "city": "Bern", "shop": "1"},
+        {"time": 1_790_812_801, "city": "Rome", "shop": 1},
+        {"time": "2026-10-26T03:00:00Z", "city": "Bern", "shop": "1"},
         {"time": "20261107", "city": "Rome", "shop": null},
         {"time": null, "city": null, "shop": 3},
     ]);
@@ -222,7 +221,7 @@ fn what_is_wrong_is_named() {
     let home = Home::new();
     home.write("log.csv", &seconds());
     for (from, to, expected) in [
-        ("\"+02:00\"", "\"Rome\"", "found `Rome`, expected an offset from UTC"),
+        ("\"Europe/Berlin\"", "\"Rome\"", "did you mean `Europe/Rome`?"),
         ("\"hour\", ", "\"our\", ", "unknown variant `our`"),
         (
             "kind = \"cross\"",
@@ -237,7 +236,13 @@ fn what_is_wrong_is_named() {
         home.write("wrong.toml", &CONFIG.replacen(from, to, 1));
         home.mtl("train wrong.toml --out m").fails(expected);
     }
-    home.write("log.csv", &seconds().replacen("1793491201", "yesterday", 1));
+    // As it was called before there were zones.
+    home.write(
+        "wrong.toml",
+        &CONFIG.replacen("time_zone = \"Europe/Berlin\"", "utc_offset = \"+02:00\"", 1),
+    );
+    home.mtl("check wrong.toml").ok();
+    home.write("log.csv", &seconds().replacen("1790812801", "yesterday", 1));
     home.write("wrong.toml", CONFIG);
     home.mtl("train wrong.toml --out m")
         .fails("log.csv: row 2, column `time`: found `yesterday`, expected a date or a time");

@@ -25,7 +25,7 @@ pub(super) fn describe(schema: &Schema, inputs: &[&str], outputs: &[&str]) -> Va
 
 /// What shares another feature's ids has that feature's values here too.
 fn input(schema: &Schema, feature: &FittedFeature) -> Value {
-    let offset = feature.spec().utc_offset.map(|offset| offset.to_string());
+    let zone = feature.spec().time_zone.as_ref().map(ToString::to_string);
     let mut input = match schema.ids_of(feature).encoding() {
         Encoding::Vocabulary(vocabulary) => {
             let values: Vec<Value> = vocabulary.keys().iter().map(value).collect();
@@ -43,10 +43,10 @@ fn input(schema: &Schema, feature: &FittedFeature) -> Value {
             } })
         }
         Encoding::Quantiles(quantiles) => json!({ "kind": "number", "edges": quantiles.edges }),
-        Encoding::Part(part) => json!({ "kind": "date_part", "part": part, "utc_offset": offset }),
+        Encoding::Part(part) => json!({ "kind": "date_part", "part": part, "time_zone": zone }),
         // (−days since 1970 − shift) / scale, in 64 bits.
         Encoding::Age(scaling) => json!({
-            "kind": "age_days", "utc_offset": offset,
+            "kind": "age_days", "time_zone": zone,
             "shift": scaling.shift, "scale": scaling.scale,
         }),
         _ => json!({ "kind": "number" }),

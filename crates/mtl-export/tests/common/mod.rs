@@ -42,7 +42,7 @@ fn derived() -> Vec<FeatureSpec> {
         FeatureSpec::cross("city by device", ["device", "city"]),
         FeatureSpec::datetime("time", [DatePart::Hour, DatePart::AgeDays])
             .dim(2)
-            .utc_offset(UtcOffset::from_minutes(8 * 60).unwrap())
+            .time_zone(UtcOffset::from_minutes(8 * 60).unwrap())
             .with_missing_indicator(),
     ]
 }

@@ -87,7 +87,9 @@ fn feature(text: &mut String, column: &Column, role: &Role) {
             };
             line(text, parts, "or \"hour_of_week\", \"day\", \"month\", \"age_days\"");
             if column.numbers > 0 {
-                text.push_str("# numbers are in UTC; `utc_offset = \"+08:00\"` makes them local\n");
+                text.push_str(
+                    "# numbers are in UTC; `time_zone = \"Europe/Berlin\"` makes them local\n",
+                );
             }
         }
         Role::Sequence { separator, shares } => {
