@@ -14,7 +14,8 @@ pub enum Method {
     None,
     /// [`Platt`]: two numbers; for few rows, and where the order of rows must stay.
     Platt,
-    /// [`Isotonic`]: any rising curve; for a thousand positives or more. It makes ties.
+    /// [`Isotonic`]: a rising curve of any shape ([`Isotonic::fit_smooth`]); for a thousand positives
+    /// or more. It makes ties.
     Isotonic,
 }
 
@@ -101,7 +102,7 @@ impl Calibrator {
         let map = match method {
             Method::None => None,
             Method::Platt => Some(Map::Platt(Platt::fit(rows)?)),
-            Method::Isotonic => Some(Map::Isotonic(Isotonic::fit(rows))),
+            Method::Isotonic => Some(Map::Isotonic(Isotonic::fit_smooth(rows))),
         };
         Ok(Self { negative_sampling, map })
     }

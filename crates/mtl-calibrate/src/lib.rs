@@ -5,6 +5,7 @@ mod error;
 mod isotonic;
 mod platt;
 mod quality;
+mod rising;
 mod rows;
 mod sampling;
 
