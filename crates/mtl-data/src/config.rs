@@ -6,7 +6,7 @@ use mtl_feature::Key;
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::{in_folder, is_pattern, matching};
-use crate::{Error, ReadOptions, Result};
+use crate::{Error, ReadOptions, Result, STREAM_BLOCK_ROWS};
 
 /// The `[data]` table of a configuration.
 ///
@@ -20,7 +20,8 @@ use crate::{Error, ReadOptions, Result};
 /// | `missing` | `[""]` | values that stand for a missing one, beside nulls |
 /// | `delimiter` | `","`, or a tab in `.tsv` | what separates fields (CSV) |
 /// | `trim` | false | whether blanks around a field are no part of it (CSV) |
-/// | `stream` | false | whether training rows stay in their files and are read again in each pass |
+/// | `stream` | false | whether rows stay in their files and are read again in each pass |
+/// | `held_rows` | 1,048,576 | with `stream`, the most rows of validation or test that are held in memory |
 /// | `columns` | the header | names of the columns of files without a header (CSV) |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,9 +56,17 @@ pub struct DataConfig {
     /// The columns' names in files without a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// Whether training rows stay in their files: see [`Loader::open`](crate::Loader::open).
+    /// Whether rows stay in their files: see [`Loader::open`](crate::Loader::open).
     #[serde(default)]
     pub stream: bool,
+    /// The most validation or test rows of a stream that are held in memory all the same.
+    #[serde(default = "held_rows")]
+    pub held_rows: usize,
+}
+
+/// As many as a block of a stream.
+fn held_rows() -> usize {
+    STREAM_BLOCK_ROWS
 }
 
 fn empty_text() -> Vec<String> {
@@ -176,6 +185,7 @@ impl DataConfig {
             trim: false,
             columns: None,
             stream: false,
+            held_rows: held_rows(),
         }
     }
 

@@ -6,7 +6,7 @@ use mtl_feature::{Chunk, LabelSpec, SchemaFitter, SchemaSpec};
 use rayon::prelude::*;
 
 use crate::chunk_writer::ChunkWriter;
-use crate::load::Held;
+use crate::held::Held;
 use crate::{Dataset, Result, Split};
 
 /// Blocks that are made at a time, and that are one row group of a Parquet file.

@@ -2,9 +2,9 @@
 //!
 //! A file is read once, on a thread of its own, while the chunks before it are made compact and
 //! fitted to. What is held between fitting and encoding is the compact form: about 4 bytes a value.
-//! Training rows that are streamed are not held: they are read again in each pass.
+//! Rows that are streamed are not held: they are read again in each pass.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
@@ -13,68 +13,13 @@ use mtl_feature::{
     SchemaSpec, Targets, nearest_names,
 };
 
-use crate::split::{Part, parts};
+use crate::held::{Held, Most};
+use crate::split::Part;
+use crate::stream::{SCORED_BLOCK_ROWS, Source};
 use crate::{
-    Beside, DataConfig, Error, Files, ReadOptions, Reader, Result, Split, Stream, TrainingRows,
+    DataConfig, Dataset, Error, Files, ReadOptions, Reader, Result, RowSource, STREAM_BLOCK_ROWS,
+    Split, Stream,
 };
-
-/// Data to train on, encoded by a schema that was fitted to its training rows alone.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Dataset<R = FeatureTable> {
-    /// The schema.
-    pub schema: Schema,
-    /// Rows to train on: a table, or other [`TrainingRows`].
-    pub train: R,
-    /// Rows to choose by; none if the configuration names none.
-    pub validation: FeatureTable,
-    /// Rows to report on; none if the configuration names none.
-    pub test: FeatureTable,
-    /// What a generator knows about its rows and no model may see; `None` for data from files.
-    pub truth: Option<Truth>,
-    /// Columns that rows are told apart by, if any were [asked for](Loader::beside).
-    pub beside: Beside,
-}
-
-/// The truth about generated rows: tables that have labels and nothing else, found by name with
-/// [`FeatureTable::label_of`]. Row i of `test` here is row i of the test rows, and so on.
-///
-/// It is not in the [`Schema`] and not in the tables of the [`Dataset`], so nothing that trains on
-/// those can read it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Truth {
-    /// Of the training rows.
-    pub train: FeatureTable,
-    /// Of the validation rows.
-    pub validation: FeatureTable,
-    /// Of the test rows.
-    pub test: FeatureTable,
-}
-
-impl<R> Dataset<R> {
-    pub(crate) fn new(
-        schema: Schema,
-        train: R,
-        validation: FeatureTable,
-        test: FeatureTable,
-    ) -> Self {
-        Self { schema, train, validation, test, truth: None, beside: Beside::default() }
-    }
-
-    /// The same data with other training rows, or the same ones in another form.
-    pub fn map_train<Q>(self, f: impl FnOnce(R) -> Q) -> Dataset<Q> {
-        let Self { schema, train, validation, test, truth, beside } = self;
-        Dataset { schema, train: f(train), validation, test, truth, beside }
-    }
-}
-
-impl<R: TrainingRows + 'static> Dataset<R> {
-    /// The same data with its training rows behind the trait.
-    pub fn boxed(self) -> Dataset<Box<dyn TrainingRows>> {
-        self.map_train(|train| Box::new(train) as Box<dyn TrainingRows>)
-    }
-}
 
 /// Reads, splits, fits and encodes what a configuration describes; `stream` in it changes nothing.
 ///
@@ -117,51 +62,89 @@ impl<'a> Loader<'a> {
         Self { beside: columns.to_vec(), ..self }
     }
 
-    /// Training rows in memory.
+    /// All rows in memory.
     ///
     /// # Errors
     /// As [`load`].
     pub fn load(self) -> Result<Dataset> {
-        Ok(self.read(Train::Held)?.dataset)
+        Ok(self.read(Most::all())?.dataset)
     }
 
-    /// Training rows that stay in their files. Those that validate and test are held in memory.
+    /// Training rows that stay in their files, and so do those that validate or test where they are
+    /// more than `held_rows` ([`DataConfig::held_rows`]).
     ///
     /// # Errors
-    /// As [`load`]; a value of a label or a weight that is wrong is found in the first pass over the
-    /// rows.
-    pub fn stream(self) -> Result<Dataset<Stream>> {
-        let Read { dataset, config, columns, n_train } = self.read(Train::LeftInFiles)?;
-        let train = Stream::new(config, columns, dataset.schema.clone(), n_train)?;
-        Ok(dataset.map_train(|_| train))
+    /// As [`load`]; a value of a label or a weight of a training row that is wrong is found in the
+    /// first pass over the rows.
+    pub fn stream(self) -> Result<Dataset<Box<dyn RowSource>>> {
+        let most = Most { train: 0, others: self.config.held_rows as u64 };
+        let spec = self.spec.clone();
+        let Read { dataset, config, n_rows } = self.read(most)?;
+        let (schema, options) = (dataset.schema.clone(), config.read_options()?);
+        let mut parts = [Part::Train, Part::Validation, Part::Test].into_iter().zip(n_rows);
+        let mut rows = |held: FeatureTable| {
+            let (part, n_rows) = parts.next().unwrap_or((Part::Train, 0));
+            if part != Part::Train && held.n_rows() as u64 == n_rows {
+                return Box::new(held) as Box<dyn RowSource>;
+            }
+            let own = match part {
+                Part::Train => None,
+                Part::Validation => config.validation.clone(),
+                Part::Test => config.test.clone(),
+            };
+            // Rows of files of their own are not parted.
+            let split = if own.is_some() { None } else { config.split.clone() };
+            Box::new(Stream::from(Source {
+                columns: Columns::of(&spec, split.as_ref()),
+                files: own.unwrap_or_else(|| config.train.clone()),
+                split,
+                part,
+                options: options.clone(),
+                schema: schema.clone(),
+                n_rows,
+                block_rows: match part {
+                    Part::Train => STREAM_BLOCK_ROWS,
+                    _ => SCORED_BLOCK_ROWS,
+                },
+            }))
+        };
+        Ok(dataset.map(&mut rows))
     }
 
-    /// As the configuration says: a stream, or rows in memory.
+    /// As the configuration says: streams, or rows in memory.
     ///
     /// # Errors
     /// As [`load`].
-    pub fn open(self) -> Result<Dataset<Box<dyn TrainingRows>>> {
+    pub fn open(self) -> Result<Dataset<Box<dyn RowSource>>> {
         match self.config.stream {
-            true => self.stream().map(Dataset::boxed),
+            true => self.stream(),
             false => self.load().map(Dataset::boxed),
         }
     }
 
-    /// Training rows in memory: all of them, or the first block of a stream.
+    /// Rows in memory: all of them, or the first block of each part that is a stream.
     ///
     /// # Errors
-    /// As [`load`], and what is wrong with a row of that block.
+    /// As [`load`], and what is wrong with a row of such a block.
     pub fn look(self, block_rows: Option<usize>) -> Result<Dataset> {
         if !self.config.stream {
             return self.load();
         }
-        let dataset = self.stream()?;
-        let first = dataset.train.blocks(block_rows).next().transpose()?;
-        let first = first.map(Cow::into_owned).unwrap_or_default();
-        Ok(dataset.map_train(|_| first))
+        let Dataset { schema, train, validation, test, beside, .. } = self.stream()?;
+        let first = |rows: Box<dyn RowSource>, block_rows| -> Result<FeatureTable> {
+            match rows.held() {
+                Some(table) => Ok(table.clone()),
+                None => {
+                    let first = rows.blocks(block_rows).next().transpose()?;
+                    Ok(first.map(Cow::into_owned).unwrap_or_default())
+                }
+            }
+        };
+        let (validation, test) = (first(validation, None)?, first(test, None)?);
+        Ok(Dataset { beside, ..Dataset::new(schema, first(train, block_rows)?, validation, test) })
     }
 
-    fn read(self, train: Train) -> Result<Read> {
+    fn read(self, most: Most) -> Result<Read> {
         self.config.check()?;
         let config = self.config.expanded()?;
         let options = config.read_options()?;
@@ -179,48 +162,46 @@ impl<'a> Loader<'a> {
         check_columns(&config.train, &options, &columns)?;
         others.into_iter().try_for_each(|files| check_columns(files, &options, &plain))?;
 
-        let mut held = Held { kept: train, ..Held::new(fitter) };
+        let mut held = Held::new(fitter).with_most(most).with_beside(&self.beside);
         for path in config.train.paths() {
             for_each_chunk(path, &options, &columns, |chunk| {
                 held.take(config.split.as_ref(), path, chunk)
             })?;
         }
-        let (first, n_train) = (config.train.paths().first(), held.n_train);
-        let mut beside = held.beside(&self.beside)?;
+        let first = config.train.paths().first();
+        let mut n_rows = held.n_rows();
         let mut dataset = held.encode(first.map_or(Path::new(""), PathBuf::as_path))?;
-        for (files, table, beside) in [
-            (&config.validation, &mut dataset.validation, &mut beside.validation),
-            (&config.test, &mut dataset.test, &mut beside.test),
+        let beside = &mut dataset.beside;
+        let [_, n_validation, n_test] = &mut n_rows;
+        for (files, table, beside, n_rows) in [
+            (&config.validation, &mut dataset.validation, &mut beside.validation, n_validation),
+            (&config.test, &mut dataset.test, &mut beside.test, n_test),
         ] {
             for path in files.iter().flat_map(Files::paths) {
                 let encoder = dataset.schema.encoder(&plain.names(), Targets::Required)?;
                 for_each_chunk(path, &options, &plain, |chunk| {
                     beside.iter_mut().try_for_each(|column| column.observe(path, &chunk))?;
-                    encoder.encode(&chunk, table).map_err(|error| Error::in_file(path, error))
+                    encoder.encode(&chunk, table).map_err(|error| Error::in_file(path, error))?;
+                    *n_rows += chunk.n_rows() as u64;
+                    if *n_rows > most.others {
+                        *table = encoder.table();
+                    }
+                    Ok(())
                 })?;
             }
         }
-        dataset.beside = beside;
-        Ok(Read { dataset, config, columns, n_train })
+        Ok(Read { dataset, config, n_rows })
     }
 }
 
-/// What becomes of the training rows once the schema is fitted to them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Train {
-    /// They are encoded.
-    Held,
-    /// They stay in their files.
-    LeftInFiles,
-}
-
-/// A data set, and what reading its training rows again takes.
+/// A data set, and what reading its rows again takes.
 struct Read {
+    /// Without the rows that stay in their files.
     dataset: Dataset,
     /// Without patterns.
     config: DataConfig,
-    columns: Columns,
-    n_train: u64,
+    /// Of training, validation and test.
+    n_rows: [u64; 3],
 }
 
 /// Whether every file has the columns: hours before the last of many is read.
@@ -230,23 +211,6 @@ fn check_columns(files: &Files, options: &ReadOptions, columns: &Columns) -> Res
         columns.check(reader.names()).map_err(|error| Error::in_file(path, error))?;
     }
     Ok(())
-}
-
-/// The training rows of a chunk of a file that begins at row `first` of all rows, if any.
-pub(crate) fn training_rows(
-    split: Option<&Split>,
-    path: &Path,
-    chunk: Chunk,
-    first: u64,
-) -> Result<Option<Chunk>> {
-    let parts = parts(split, &chunk, first)
-        .map_err(|(row, expected)| split_error(split, path, &chunk, row, expected))?;
-    let keep: Vec<bool> = parts.iter().map(|part| *part == Part::Train).collect();
-    Ok(match (keep.contains(&true), keep.contains(&false)) {
-        (true, false) => Some(chunk),
-        (true, true) => Some(chunk.filter(&keep)),
-        (false, _) => None,
-    })
 }
 
 /// Reads a file and encodes it by a schema that was fitted before.
@@ -269,6 +233,47 @@ pub fn read_table(
     let columns = encoder.columns();
     on_a_thread(reader, &columns, |chunk| encoder.encode(&chunk, &mut table).map_err(in_file))?;
     Ok(table)
+}
+
+/// Reads a file by a schema that was fitted before: a table, or where it has more than `held_rows`
+/// rows a stream, once it has been read to its end. Labels must be there.
+///
+/// # Errors
+/// Anything that is wrong with the file; see [`Error`].
+pub fn read_rows(
+    path: impl AsRef<Path>,
+    schema: &Schema,
+    options: &ReadOptions,
+    held_rows: usize,
+) -> Result<Box<dyn RowSource>> {
+    let path = path.as_ref();
+    let reader = Reader::open(path, options)?;
+    let in_file = |error| Error::in_file(path, error);
+    let encoder = schema.encoder(reader.names(), Targets::Required).map_err(in_file)?;
+    let (mut table, mut n_rows) = (encoder.table(), 0);
+    let columns = encoder.columns();
+    on_a_thread(reader, &columns, |chunk| {
+        encoder.encode(&chunk, &mut table).map_err(in_file)?;
+        n_rows += chunk.n_rows();
+        if n_rows > held_rows {
+            table = encoder.table();
+        }
+        Ok(())
+    })?;
+    if table.n_rows() == n_rows {
+        return Ok(Box::new(table));
+    }
+    let needs = columns.iter().map(|column| ((*column).to_owned(), "the model".to_owned()));
+    Ok(Box::new(Stream::from(Source {
+        files: Files::One(path.to_owned()),
+        split: None,
+        part: Part::Test,
+        options: options.clone(),
+        columns: Columns::new(needs.collect()),
+        schema: schema.clone(),
+        n_rows: n_rows as u64,
+        block_rows: SCORED_BLOCK_ROWS,
+    })))
 }
 
 /// The columns to read and who needs each.
@@ -342,138 +347,4 @@ pub(crate) fn on_a_thread(
         });
         receiver.into_iter().try_for_each(|chunk| f(chunk?))
     })
-}
-
-/// Chunks that wait for the schema.
-pub(crate) struct Held {
-    fitter: SchemaFitter,
-    truth: Vec<LabelSpec>,
-    n_rows: u64,
-    n_train: u64,
-    kept: Train,
-    train: Vec<(PathBuf, Chunk)>,
-    validation: Vec<(PathBuf, Chunk)>,
-    test: Vec<(PathBuf, Chunk)>,
-}
-
-impl Held {
-    pub(crate) fn new(fitter: SchemaFitter) -> Self {
-        let (train, validation, test) = (Vec::new(), Vec::new(), Vec::new());
-        let (truth, kept) = (Vec::new(), Train::Held);
-        Self { fitter, truth, n_rows: 0, n_train: 0, kept, train, validation, test }
-    }
-
-    /// Columns that become a [`Truth`] beside the tables.
-    pub(crate) fn with_truth(self, truth: Vec<LabelSpec>) -> Self {
-        Self { truth, ..self }
-    }
-
-    /// Adds a chunk of a file.
-    pub(crate) fn take(&mut self, split: Option<&Split>, path: &Path, chunk: Chunk) -> Result<()> {
-        let chunk = chunk.compact();
-        let parts = parts(split, &chunk, self.n_rows)
-            .map_err(|(row, expected)| split_error(split, path, &chunk, row, expected))?;
-        self.n_rows += chunk.n_rows() as u64;
-        let train = filtered(chunk, &parts, Part::Train, |chunk, part| {
-            let held = if part == Part::Validation { &mut self.validation } else { &mut self.test };
-            held.push((path.to_owned(), chunk));
-        });
-        if let Some(train) = train {
-            self.fitter.observe(&train).map_err(|error| Error::in_file(path, error))?;
-            self.n_train += train.n_rows() as u64;
-            if self.kept == Train::Held {
-                self.train.push((path.to_owned(), train));
-            }
-        }
-        Ok(())
-    }
-
-    /// Columns beside the validation and test rows that are held.
-    fn beside(&self, columns: &[String]) -> Result<Beside> {
-        let mut beside = Beside::new(columns);
-        for (chunks, columns) in
-            [(&self.validation, &mut beside.validation), (&self.test, &mut beside.test)]
-        {
-            for (path, chunk) in chunks {
-                columns.iter_mut().try_for_each(|column| column.observe(path, chunk))?;
-            }
-        }
-        Ok(beside)
-    }
-
-    /// Fits and encodes; `first` is the file to name if there is nothing to train on.
-    pub(crate) fn encode(self, first: &Path) -> Result<Dataset> {
-        let schema = match self.fitter.finish() {
-            Err(FeatureError::NoRows) => {
-                return Err(Error::format(first, "there are no rows to train on, expected some"));
-            }
-            schema => schema?,
-        };
-        let held = [self.train, self.validation, self.test];
-        let truth = if self.truth.is_empty() { None } else { Some(truth(self.truth, &held)?) };
-        let [train, validation, test] = held.map(|chunks| encode(&schema, chunks));
-        Ok(Dataset { truth, ..Dataset::new(schema, train?, validation?, test?) })
-    }
-}
-
-fn truth(
-    labels: Vec<LabelSpec>,
-    [train, validation, test]: &[Vec<(PathBuf, Chunk)>; 3],
-) -> Result<Truth> {
-    let mut fitter = SchemaFitter::new(SchemaSpec::new(Vec::new(), labels))?;
-    train.iter().try_for_each(|(_, chunk)| fitter.observe(chunk))?;
-    let schema = fitter.finish()?;
-    let of = |chunks: &[(PathBuf, Chunk)]| encode(&schema, chunks.iter().map(|(p, c)| (p, c)));
-    Ok(Truth { train: of(train)?, validation: of(validation)?, test: of(test)? })
-}
-
-/// The training rows of a chunk, if any; the rows of the other parts go to `other`.
-fn filtered(
-    chunk: Chunk,
-    parts: &[Part],
-    wanted: Part,
-    mut other: impl FnMut(Chunk, Part),
-) -> Option<Chunk> {
-    if parts.iter().all(|part| *part == wanted) {
-        return Some(chunk);
-    }
-    let of = |part| {
-        let keep: Vec<bool> = parts.iter().map(|other| *other == part).collect();
-        keep.contains(&true).then(|| chunk.filter(&keep))
-    };
-    for part in [Part::Validation, Part::Test] {
-        if let Some(rows) = of(part) {
-            other(rows, part);
-        }
-    }
-    of(wanted)
-}
-
-fn encode(
-    schema: &Schema,
-    chunks: impl IntoIterator<Item = (impl AsRef<Path>, impl Borrow<Chunk>)>,
-) -> Result<FeatureTable> {
-    let columns = schema.columns();
-    let encoder = schema.encoder(&columns, Targets::Required)?;
-    let mut table = encoder.table();
-    // Each chunk that is owned is dropped once encoded.
-    for (path, chunk) in chunks {
-        let in_file = |error| Error::in_file(path.as_ref(), error);
-        encoder.encode(chunk.borrow(), &mut table).map_err(in_file)?;
-    }
-    Ok(table)
-}
-
-fn split_error(
-    split: Option<&Split>,
-    path: &Path,
-    chunk: &Chunk,
-    row: usize,
-    expected: String,
-) -> Error {
-    let Some(Split::Column { column, .. }) = split else {
-        return Error::format(path, expected);
-    };
-    let cell = chunk.column(column).map(|column| column.cell(row).quoted()).unwrap_or_default();
-    Error::value(path, chunk.rows().number(row), column, cell, expected)
 }

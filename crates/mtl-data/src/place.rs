@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::load::{Columns, for_each_chunk, training_rows};
+use crate::load::{Columns, for_each_chunk};
+use crate::split::{Part, rows_of};
 use crate::{DataConfig, Reader, Result, Split};
 
 /// A row of a file.
@@ -34,7 +35,7 @@ pub fn place_of(config: &DataConfig, row: u64) -> Result<Option<Place>> {
         for_each_chunk(file, &options, &columns, |chunk| {
             let first = all;
             all += chunk.n_rows() as u64;
-            if let Some(train) = training_rows(split, file, chunk, first)? {
+            if let Some(train) = rows_of(split, Part::Train, file, chunk, first)? {
                 let at = row.checked_sub(before).filter(|&at| at < train.n_rows() as u64);
                 if let Some(at) = at {
                     let row = train.rows().number(at as usize);

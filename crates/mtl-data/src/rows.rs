@@ -1,4 +1,4 @@
-//! Training rows, wherever they lie.
+//! Rows, wherever they lie.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,16 +7,16 @@ use mtl_feature::FeatureTable;
 
 use crate::Result;
 
-/// The blocks of an epoch, in order.
+/// The blocks of a pass, in order.
 pub type Blocks<'r> = Box<dyn Iterator<Item = Result<Cow<'r, FeatureTable>>> + 'r>;
 
-/// Training rows, a block at a time: rows of a block are in memory together, and are shuffled among
-/// themselves.
+/// Encoded rows, a block at a time: rows of a block are in memory together, and those that train are
+/// shuffled among themselves.
 ///
 /// How rows are cut into blocks depends on their number and on `block_rows`, not on where they lie:
 /// what is trained on a table is what is trained on a stream of the same rows, bit for bit.
-pub trait TrainingRows: fmt::Debug + Send + Sync {
-    /// Rows of an epoch.
+pub trait RowSource: fmt::Debug + Send + Sync {
+    /// Rows of a pass.
     fn n_rows(&self) -> usize;
 
     /// The rows in order, `block_rows` in each block but the last; where that is none, as many as
@@ -29,9 +29,19 @@ pub trait TrainingRows: fmt::Debug + Send + Sync {
     /// # Panics
     /// If `block_rows` is 0.
     fn blocks(&self, block_rows: Option<usize>) -> Blocks<'_>;
+
+    /// All rows, where they are in memory.
+    fn held(&self) -> Option<&FeatureTable> {
+        None
+    }
+
+    /// Whether there are no rows.
+    fn is_empty(&self) -> bool {
+        self.n_rows() == 0
+    }
 }
 
-impl TrainingRows for FeatureTable {
+impl RowSource for FeatureTable {
     fn n_rows(&self) -> usize {
         self.n_rows()
     }
@@ -48,14 +58,36 @@ impl TrainingRows for FeatureTable {
         };
         Box::new((0..n_rows).step_by(size).map(block))
     }
+
+    fn held(&self) -> Option<&FeatureTable> {
+        Some(self)
+    }
 }
 
-impl<R: TrainingRows + ?Sized> TrainingRows for Box<R> {
+impl<R: RowSource + ?Sized> RowSource for Box<R> {
     fn n_rows(&self) -> usize {
         self.as_ref().n_rows()
     }
 
     fn blocks(&self, block_rows: Option<usize>) -> Blocks<'_> {
         self.as_ref().blocks(block_rows)
+    }
+
+    fn held(&self) -> Option<&FeatureTable> {
+        self.as_ref().held()
+    }
+}
+
+impl<R: RowSource + ?Sized> RowSource for &R {
+    fn n_rows(&self) -> usize {
+        (**self).n_rows()
+    }
+
+    fn blocks(&self, block_rows: Option<usize>) -> Blocks<'_> {
+        (**self).blocks(block_rows)
+    }
+
+    fn held(&self) -> Option<&FeatureTable> {
+        (**self).held()
     }
 }

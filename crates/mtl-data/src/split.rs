@@ -1,9 +1,11 @@
 //! Which rows train, validate and test.
 
+use std::path::Path;
+
 use mtl_feature::{Cell, Chunk, Key};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::Split;
+use crate::{Error, Result, Split};
 
 /// What a row is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +15,68 @@ pub(crate) enum Part {
     Test,
 }
 
-/// The part of each row of a chunk that begins at row `first` of all rows.
-///
+/// The rows of each part that a chunk of a file has rows of. It begins at row `first` of all rows.
+pub(crate) fn parted(
+    split: Option<&Split>,
+    path: &Path,
+    chunk: Chunk,
+    first: u64,
+) -> Result<Vec<(Part, Chunk)>> {
+    let parts = checked(split, path, &chunk, first)?;
+    if let Some(&first) = parts.first().filter(|&first| parts.iter().all(|part| part == first)) {
+        return Ok(vec![(first, chunk)]);
+    }
+    let all = [Part::Train, Part::Validation, Part::Test].into_iter();
+    Ok(all.filter_map(|part| Some((part, of_part(&chunk, &parts, part)?))).collect())
+}
+
+/// The rows of one part in such a chunk, if any.
+pub(crate) fn rows_of(
+    split: Option<&Split>,
+    part: Part,
+    path: &Path,
+    chunk: Chunk,
+    first: u64,
+) -> Result<Option<Chunk>> {
+    let parts = checked(split, path, &chunk, first)?;
+    match parts.iter().all(|other| *other == part) {
+        true => Ok((chunk.n_rows() > 0).then_some(chunk)),
+        false => Ok(of_part(&chunk, &parts, part)),
+    }
+}
+
+fn of_part(chunk: &Chunk, parts: &[Part], part: Part) -> Option<Chunk> {
+    let keep: Vec<bool> = parts.iter().map(|other| *other == part).collect();
+    keep.contains(&true).then(|| chunk.filter(&keep))
+}
+
+/// The part of each row of the chunk.
+fn checked(split: Option<&Split>, path: &Path, chunk: &Chunk, first: u64) -> Result<Vec<Part>> {
+    parts(split, chunk, first)
+        .map_err(|(row, expected)| split_error(split, path, chunk, row, expected))
+}
+
+fn split_error(
+    split: Option<&Split>,
+    path: &Path,
+    chunk: &Chunk,
+    row: usize,
+    expected: String,
+) -> Error {
+    let Some(Split::Column { column, .. }) = split else {
+        return Error::format(path, expected);
+    };
+    let cell = chunk.column(column).map(|column| column.cell(row).quoted()).unwrap_or_default();
+    Error::value(path, chunk.rows().number(row), column, cell, expected)
+}
+
 /// # Errors
 /// A row of the chunk and what its cell should have been.
-pub(crate) fn parts(
+fn parts(
     split: Option<&Split>,
     chunk: &Chunk,
     first: u64,
-) -> Result<Vec<Part>, (usize, String)> {
+) -> std::result::Result<Vec<Part>, (usize, String)> {
     match split {
         None => Ok(vec![Part::Train; chunk.n_rows()]),
         Some(Split::Random { validation, test, seed }) => {
@@ -52,7 +107,7 @@ fn column_part(
     validation: Option<&Key>,
     test: Option<&Key>,
     cell: Cell<'_>,
-) -> Result<Part, String> {
+) -> std::result::Result<Part, String> {
     let is_text = |key: &Key| matches!(key, Key::Text(_));
     let Some(bound) = validation.or(test) else { return Ok(Part::Train) };
     let like = if is_text(bound) { "a text" } else { "an integer" };
@@ -87,7 +142,11 @@ mod tests {
         assert_eq!(parts(Some(&split), &chunk(100), 900).unwrap(), all[900..1000]);
     }
 
-    fn check_column(from: [Option<Bound>; 2], cells: &[&str], expected: Result<&[Part], usize>) {
+    fn check_column(
+        from: [Option<Bound>; 2],
+        cells: &[&str],
+        expected: std::result::Result<&[Part], usize>,
+    ) {
         let [validation_from, test_from] = from;
         let split = Split::Column { column: "d".into(), validation_from, test_from };
         let column = RawColumn::text(cells.iter().copied());

@@ -1,4 +1,4 @@
-//! Training rows that stay in their files: read, encoded and handed on a block at a time.
+//! Rows that stay in their files: read, encoded and handed on a block at a time.
 
 use std::borrow::Cow;
 use std::panic::resume_unwind;
@@ -10,13 +10,18 @@ use std::thread::{JoinHandle, spawn};
 
 use mtl_feature::{Chunk, FeatureTable, Schema, Targets};
 
-use crate::load::{Columns, training_rows};
-use crate::{Blocks, DataConfig, Error, ReadOptions, Reader, Result, TrainingRows};
+use crate::load::Columns;
+use crate::split::{Part, rows_of};
+use crate::{Blocks, Error, Files, ReadOptions, Reader, Result, RowSource, Split};
 
 /// Rows of a stream's block where nobody says how many.
 pub const STREAM_BLOCK_ROWS: usize = 1 << 20;
 
-/// The training rows of files, encoded by a schema that was fitted to them before.
+/// Rows of a block of which only the predictions are kept: a few for every worker, and a multiple of
+/// what a prediction takes at a time.
+pub(crate) const SCORED_BLOCK_ROWS: usize = 1 << 16;
+
+/// Rows of files, encoded by a schema that was fitted before.
 ///
 /// Each pass reads the files again, in their order, on a thread of its own: while one block trains,
 /// the next is being filled. So two blocks are held, and a few chunks of a file.
@@ -27,35 +32,35 @@ pub struct Stream {
 
 /// What the reading thread needs.
 #[derive(Debug)]
-struct Source {
+pub(crate) struct Source {
     /// Without patterns.
-    config: DataConfig,
-    options: ReadOptions,
-    columns: Columns,
-    schema: Schema,
-    n_rows: u64,
+    pub(crate) files: Files,
+    /// How they are parted; without it all rows are read.
+    pub(crate) split: Option<Split>,
+    /// Which rows these are.
+    pub(crate) part: Part,
+    pub(crate) options: ReadOptions,
+    pub(crate) columns: Columns,
+    pub(crate) schema: Schema,
+    /// As many as were there when it was looked.
+    pub(crate) n_rows: u64,
+    /// Rows of a block where nobody says how many.
+    pub(crate) block_rows: usize,
 }
 
-impl Stream {
-    pub(crate) fn new(
-        config: DataConfig,
-        columns: Columns,
-        schema: Schema,
-        n_rows: u64,
-    ) -> Result<Self> {
-        let options = config.read_options()?;
-        let source = Source { config, options, columns, schema, n_rows };
-        Ok(Self { source: Arc::new(source) })
+impl From<Source> for Stream {
+    fn from(source: Source) -> Self {
+        Self { source: Arc::new(source) }
     }
 }
 
-impl TrainingRows for Stream {
+impl RowSource for Stream {
     fn n_rows(&self) -> usize {
         self.source.n_rows as usize
     }
 
     fn blocks(&self, block_rows: Option<usize>) -> Blocks<'_> {
-        let block_rows = block_rows.unwrap_or(STREAM_BLOCK_ROWS);
+        let block_rows = block_rows.unwrap_or(self.source.block_rows);
         assert!(block_rows > 0, "a block of no rows");
         // A block is taken, not queued: so there are never more than two.
         let (sender, receiver) = sync_channel(0);
@@ -94,18 +99,18 @@ impl Source {
     fn read(&self, output: &Output) -> Result<()> {
         let names = self.columns.names();
         let encoder = self.schema.encoder(&names, Targets::Required)?;
-        let (mut table, mut n_read, mut n_train) = (encoder.table(), 0, 0);
-        for path in self.config.train.paths() {
+        let (mut table, mut n_read, mut n_rows) = (encoder.table(), 0, 0);
+        for path in self.files.paths() {
             let reader = Reader::open(path, &self.options)?;
             self.columns.check(reader.names()).map_err(|error| Error::in_file(path, error))?;
             for chunk in reader.chunks(&names)? {
                 if output.is_stopped() {
                     return Ok(());
                 }
-                let mut rest = self.training_rows(path, chunk?, &mut n_read)?;
+                let mut rest = self.rows(path, chunk?, &mut n_read)?;
                 while let Some(chunk) = rest {
                     let (head, tail) = cut(chunk, output.block_rows - table.n_rows());
-                    n_train += head.n_rows() as u64;
+                    n_rows += head.n_rows() as u64;
                     encoder.encode(&head, &mut table).map_err(|e| Error::in_file(path, e))?;
                     if table.n_rows() == output.block_rows
                         && !output.send(Ok(std::mem::replace(&mut table, encoder.table())))
@@ -116,10 +121,10 @@ impl Source {
                 }
             }
         }
-        if n_train != self.n_rows {
-            let first = self.config.train.paths().first().map_or(Path::new(""), |path| path);
-            let before = self.n_rows;
-            let problem = format!("with the files after it has {n_train} training rows now");
+        if n_rows != self.n_rows {
+            let first = self.files.paths().first().map_or(Path::new(""), |path| path);
+            let (which, before) = (self.which(), self.n_rows);
+            let problem = format!("with the files after it has {n_rows} {which} now");
             return Err(Error::format(first, format!("{problem}, and had {before} before")));
         }
         if !table.is_empty() {
@@ -128,10 +133,21 @@ impl Source {
         Ok(())
     }
 
-    fn training_rows(&self, path: &Path, chunk: Chunk, n_read: &mut u64) -> Result<Option<Chunk>> {
+    fn rows(&self, path: &Path, chunk: Chunk, n_read: &mut u64) -> Result<Option<Chunk>> {
         let first = *n_read;
         *n_read += chunk.n_rows() as u64;
-        training_rows(self.config.split.as_ref(), path, chunk, first)
+        match &self.split {
+            None => Ok((chunk.n_rows() > 0).then_some(chunk)),
+            Some(split) => rows_of(Some(split), self.part, path, chunk, first),
+        }
+    }
+
+    fn which(&self) -> &'static str {
+        match self.part {
+            Part::Train => "training rows",
+            Part::Validation => "validation rows",
+            Part::Test => "test rows",
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use mtl_data::{DataConfig, Dataset, Loader, Stream, TrainingRows, load};
-use mtl_feature::{FeatureSpec, FeatureTable, LabelSpec};
+use mtl_data::{DataConfig, Dataset, Loader, ReadOptions, RowSource, load, read_rows, read_table};
+use mtl_feature::{FeatureSpec, FeatureTable, LabelSpec, Targets};
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -74,11 +74,11 @@ fn config(home: &TempDir, toml: &str) -> DataConfig {
     config.relative_to(home.path())
 }
 
-fn streamed(config: &DataConfig) -> Result<Dataset<Stream>, String> {
+fn streamed(config: &DataConfig) -> Result<Dataset<Box<dyn RowSource>>, String> {
     Loader::new(config, features(), labels()).stream().map_err(|error| error.to_string())
 }
 
-fn blocks(rows: &dyn TrainingRows, block_rows: Option<usize>) -> Result<Vec<FeatureTable>, String> {
+fn blocks(rows: &dyn RowSource, block_rows: Option<usize>) -> Result<Vec<FeatureTable>, String> {
     let owned = |block: mtl_data::Result<_>| block.map(std::borrow::Cow::into_owned);
     let blocks: Result<_, mtl_data::Error> = rows.blocks(block_rows).map(owned).collect();
     blocks.map_err(|error| error.to_string())
@@ -91,7 +91,22 @@ fn check_same(toml: &str, block_rows: Option<usize>) {
     let held = load(&config, features(), labels()).unwrap();
     let stream = streamed(&config).unwrap();
     assert_eq!(stream.schema, held.schema);
-    assert_eq!((&stream.validation, &stream.test), (&held.validation, &held.test));
+    let others = (stream.validation.held(), stream.test.held());
+    assert_eq!(others, (Some(&held.validation), Some(&held.test)), "they are few");
+    for most in [0, 12] {
+        let mut config = config.clone();
+        config.held_rows = most;
+        let stream = streamed(&config).unwrap();
+        assert_eq!(stream.schema, held.schema);
+        for (rows, table) in [(&stream.validation, &held.validation), (&stream.test, &held.test)] {
+            assert_eq!(rows.n_rows(), table.n_rows());
+            assert_eq!(rows.held().is_some(), table.n_rows() <= most);
+            for _ in 0..2 {
+                let size = block_rows.or(Some(1_000));
+                assert_eq!(blocks(rows, size).unwrap(), blocks(table, size).unwrap());
+            }
+        }
+    }
     assert_eq!(stream.train.n_rows(), held.train.n_rows());
     let expected = blocks(&held.train, block_rows).unwrap();
     for _ in 0..2 {
@@ -111,6 +126,58 @@ fn a_stream_is_the_table_in_blocks() {
     check_same(ALL, Some(90));
     let by_day = "train = 'day-*'\nsplit = {by = 'column', column = 'day', validation_from = 2, test_from = 4}";
     check_same(by_day, Some(16));
+    check_same(
+        "train = ['day-1.csv', 'day-2.parquet']\nvalidation = 'day-3.csv'\ntest = ['day-3.csv', 'day-3.csv']",
+        Some(16),
+    );
+}
+
+#[test]
+fn a_file_of_many_rows_is_a_stream_of_them() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let data = load(&config(&home, ALL), features(), labels()).unwrap();
+    let (file, options) = (home.path().join("day-1.csv"), ReadOptions::default());
+    let table = read_table(&file, &data.schema, &options, Targets::Required).unwrap();
+    for most in [39, 40] {
+        let rows = read_rows(&file, &data.schema, &options, most).unwrap();
+        assert_eq!((rows.n_rows(), rows.held().is_some()), (40, most == 40));
+        assert_eq!(blocks(&rows, Some(7)).unwrap(), blocks(&table, Some(7)).unwrap());
+    }
+    // What is wrong with its last row is said before anything is measured.
+    let wrong = format!("{HEADER}{}", rows(0, 40)).replace("\nu6,", "\nu6,,,x,s,1,2\nu6,");
+    fs::write(&file, wrong).unwrap();
+    let error = read_rows(&file, &data.schema, &options, 3).unwrap_err().to_string();
+    assert!(error.ends_with("column `click`: found `x`, expected 0 or 1"), "{error}");
+}
+
+#[test]
+fn columns_beside_are_those_of_the_rows() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    for split in ["split = {by = 'random', test = 0.4}", "validation = 'day-3.csv'"] {
+        let train = if split.starts_with('s') { "day-*" } else { "day-[12].*" };
+        let config = config(&home, &format!("train = '{train}'\n{split}\ngroup = 'user'"));
+        let loader = || Loader::new(&config, features(), labels());
+        let columns = ["day".to_owned(), "size".to_owned()];
+        let held = loader().beside(&columns).load().unwrap();
+        let mut few = config.clone();
+        few.held_rows = 5;
+        let left = Loader::new(&few, features(), labels()).beside(&columns).stream().unwrap();
+        assert_eq!(left.beside, held.beside);
+        for (beside, table) in
+            [(&held.beside.validation, &held.validation), (&held.beside.test, &held.test)]
+        {
+            assert_eq!((beside[0].column(), beside[0].codes().len()), ("day", table.n_rows()));
+            let label = table.label_of("size").unwrap();
+            let class = |name: &str| ["l", "m", "s"].iter().position(|c| *c == name).unwrap();
+            let named = beside[1].codes().iter().map(|c| &beside[1].names()[c.unwrap() as usize]);
+            let expected: Vec<f32> = named.map(|name| class(name) as f32).collect();
+            assert_eq!(label, expected, "the label is the column's value, row by row");
+        }
+        let error = loader().beside(&["dya".to_owned()]).load().unwrap_err().to_string();
+        assert!(error.contains("`dya` (needed by the segments); did you mean `day`?"), "{error}");
+    }
 }
 
 proptest! {

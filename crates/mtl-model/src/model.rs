@@ -1,5 +1,6 @@
 //! A model: specification, schema, graph and parameters.
 
+use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use mtl_esm::BehaviourGraph;
 use mtl_feature::{FeatureTable, Feed, Schema};
 use mtl_moe::{GateInfo, GateStatistics, GateUse};
 use mtl_nn::{Batch, Graph, Params, Predictor, Var};
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, Axis};
 
 use crate::memory::check_memory;
 use crate::{Assembled, Calibration, ModelSpec, Result, assemble};
@@ -47,6 +48,33 @@ impl Predictions {
     /// rows × names.
     pub const fn values(&self) -> &Array2<f32> {
         &self.values
+    }
+
+    /// The rows numbered by `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no row of such a number.
+    #[must_use]
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let rows: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+        Self { names: self.names.clone(), values: self.values.select(Axis(0), &rows) }
+    }
+
+    /// Room for so many more rows.
+    ///
+    /// # Panics
+    /// If they are more than memory can number.
+    pub fn reserve(&mut self, more: usize) {
+        self.values.reserve_rows(more).expect("rows that memory can number");
+    }
+
+    /// Adds the rows of others of the same outputs.
+    ///
+    /// # Panics
+    /// If they have other outputs.
+    pub fn append(&mut self, others: &Self) {
+        assert_eq!(self.names, others.names, "the outputs");
+        self.values.append(Axis(0), others.values.view()).expect("a column for each output");
     }
 
     /// What a calibration makes of them.
@@ -179,23 +207,37 @@ impl Model {
     /// # Errors
     /// A table without a feature that the model reads.
     pub fn gate_uses(&self, table: &FeatureTable) -> Result<Vec<(GateInfo, Option<GateUse>)>> {
+        self.gate_uses_of([table])
+    }
+
+    /// The same on the rows of several tables, one after the other.
+    ///
+    /// # Errors
+    /// A table without a feature that the model reads.
+    pub fn gate_uses_of<T: Borrow<FeatureTable>>(
+        &self,
+        tables: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<(GateInfo, Option<GateUse>)>> {
         let targets: Vec<Var> = self.gates().iter().map(|gate| gate.weights).collect();
         let sizes: Vec<usize> = targets.iter().map(|var| var.n_cols()).collect();
         let mut statistics: Vec<_> = sizes.iter().map(|&n| GateStatistics::new(n)).collect();
         if !targets.is_empty() {
             let mut predictor = Predictor::of(Arc::clone(self.graph()), targets);
-            let feed = Feed::new(self.graph(), table)?;
             let mut batch = Batch::for_graph(self.graph());
-            for start in (0..table.n_rows()).step_by(ROWS) {
-                feed.fill_range(start, table.n_rows().min(start + ROWS), &mut batch);
-                let weights = predictor.predict(&self.params, &batch)?;
-                let width = weights.ncols();
-                let data = weights.as_slice().expect("a new array is contiguous");
-                let all = mtl_nn::Mat::new(data, batch.rows, width, width);
-                let mut start = 0;
-                for (gate, &n) in statistics.iter_mut().zip(&sizes) {
-                    gate.observe(all.columns(start, n));
-                    start += n;
+            for table in tables {
+                let table = table.borrow();
+                let feed = Feed::new(self.graph(), table)?;
+                for start in (0..table.n_rows()).step_by(ROWS) {
+                    feed.fill_range(start, table.n_rows().min(start + ROWS), &mut batch);
+                    let weights = predictor.predict(&self.params, &batch)?;
+                    let width = weights.ncols();
+                    let data = weights.as_slice().expect("a new array is contiguous");
+                    let all = mtl_nn::Mat::new(data, batch.rows, width, width);
+                    let mut start = 0;
+                    for (gate, &n) in statistics.iter_mut().zip(&sizes) {
+                        gate.observe(all.columns(start, n));
+                        start += n;
+                    }
                 }
             }
         }

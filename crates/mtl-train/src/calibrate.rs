@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use mtl_calibrate::{Calibrator, FitRows, Method, NegativeSampling, Quality};
-use mtl_feature::FeatureTable;
+use mtl_data::RowSource;
 use mtl_model::{Calibration, Measure, Model};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, Scored};
 
 /// The `[calibration]` table.
 ///
@@ -104,21 +104,25 @@ impl CalibrationConfig {
     }
 }
 
-/// Fits a calibration to a table's rows and gives it to the model, in place of any that it has. An
+/// Fits a calibration to rows and gives it to the model, in place of any that it has. An
 /// output that cannot be fitted keeps its correction for sampled negatives, if it has one.
 ///
 /// # Errors
-/// Settings that do not fit the model, a table without a feature that the model reads, or a
-/// prediction that is NaN.
-pub fn calibrate(
+/// Settings that do not fit the model, rows without a feature that the model reads, what is wrong with
+/// a file, or a prediction that is NaN.
+pub fn calibrate<R: RowSource + ?Sized>(
     model: &mut Model,
-    table: &FeatureTable,
+    rows: &R,
     config: &CalibrationConfig,
     sampled: Sampled,
 ) -> Result<Vec<CalibratedOutput>> {
     let measures = model.measures();
     config.check(&measures)?;
-    let (predictions, labels) = (model.predict_uncalibrated(table)?, model.labels_of(table)?);
+    if *config == CalibrationConfig::default() {
+        model.set_calibration(Calibration::default())?;
+        return Ok(Vec::new());
+    }
+    let scored = Scored::of(model, rows)?;
     let (mut calibration, mut outputs) = (Calibration::default(), Vec::new());
     for measure in measures.iter().filter(|measure| measure.is_binary()) {
         let (method, sampling) =
@@ -126,9 +130,10 @@ pub fn calibrate(
         if method == Method::None && sampling.is_none() {
             continue;
         }
-        let Some(predicted) = predictions.column(&measure.output) else { continue };
-        let (predicted, labels) = (predicted.to_vec(), &labels[&measure.name]);
-        let rows = FitRows::new(labels, &predicted, table.weights().map(Into::into));
+        let Some(predicted) = scored.raw.column(&measure.output) else { continue };
+        let (predicted, labels) = (predicted.to_vec(), &scored.labels[&measure.name]);
+        let weights = scored.weights.as_deref().map(Into::into);
+        let rows = FitRows::new(labels, &predicted, weights);
         let (calibrator, done) = fit_one(measure, method, sampling, rows, sampled)?;
         if calibrator != Calibrator::default() {
             calibration.insert(&measure.output, calibrator);

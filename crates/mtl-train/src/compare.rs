@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtl_data::{Dataset, TrainingRows};
+use mtl_data::{Dataset, RowSource};
 use mtl_feature::FeatureTable;
 use mtl_model::{Model, ModelSpec};
 use serde::Serialize;
@@ -86,7 +86,7 @@ pub struct Finished<'r> {
     /// The model, with the weights of its best epoch.
     pub model: &'r Model,
     /// The rows.
-    pub rows: &'r FeatureTable,
+    pub rows: &'r dyn RowSource,
 }
 
 /// Trains every contender with every seed and gathers the table of results. `observer` is called
@@ -97,7 +97,7 @@ pub struct Finished<'r> {
 ///
 /// # Errors
 /// Data without rows to report on; what [`fit`] and [`crate::evaluate`] return.
-pub fn compare<R: TrainingRows>(
+pub fn compare<R: RowSource>(
     data: Compared<'_, R>,
     contenders: &[Contender],
     seeds: &[u64],
@@ -111,7 +111,7 @@ pub fn compare<R: TrainingRows>(
 ///
 /// # Errors
 /// Those of [`compare`], and what `keep` returns.
-pub fn compare_and<R: TrainingRows, E: From<Error>>(
+pub fn compare_and<R: RowSource, E: From<Error>>(
     data: Compared<'_, R>,
     contenders: &[Contender],
     seeds: &[u64],
@@ -129,6 +129,8 @@ pub fn compare_and<R: TrainingRows, E: From<Error>>(
             return Err(Error::Data(problem).into());
         }
     };
+    let table = rows.held();
+    let no_table = || Error::Data("the truth is of rows in memory, and these are not".to_owned());
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
     let (mut labels, mut parts) = (BTreeMap::new(), Vec::new());
     for contender in contenders {
@@ -141,10 +143,12 @@ pub fn compare_and<R: TrainingRows, E: From<Error>>(
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
             if parts.is_empty() {
-                parts = summarise(&fitted.train, dataset);
+                parts = summarise(&fitted.train, dataset)?;
             }
             let mut evaluation = evaluate(&model, rows)?;
             if let Some(truth) = truth {
+                // Only generators know it, and their rows are in memory.
+                let rows = table.ok_or_else(no_table)?;
                 evaluation.truth = measure_truth(&model, rows, truth, truths)?;
                 if seed == seeds[0] {
                     labels.extend(model.labels_of(rows).map_err(Error::from)?);
@@ -173,7 +177,12 @@ pub fn compare_and<R: TrainingRows, E: From<Error>>(
     }
     let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
     Ok(match truth {
-        Some(truth) => results.with_truth(&evaluate_truth(&labels, rows, truth, truths)?),
+        Some(truth) => results.with_truth(&evaluate_truth(
+            &labels,
+            table.ok_or_else(no_table)?,
+            truth,
+            truths,
+        )?),
         None => results,
     })
 }

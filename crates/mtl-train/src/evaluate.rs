@@ -1,16 +1,19 @@
-//! Every metric of a model on a table.
+//! Every metric of a model on some rows.
+
+use std::borrow::Cow;
 
 use mtl_calibrate::Quality;
+use mtl_data::RowSource;
 use mtl_eval::{
     BinaryReport, BinaryRows, ClassReport, ClassRows, Measured, RegressionReport, RegressionRows,
     ReportSettings, macro_mean,
 };
 use mtl_feature::{FeatureTable, LabelKind};
-use mtl_model::{Labels, Model, Predictions, Space, TaskConfig, TaskLoss, VisitPointLoss};
+use mtl_model::{Model, Predictions, Space, TaskConfig, TaskLoss, VisitPointLoss};
 use mtl_nn::ops::PointLoss;
 use serde::Serialize;
 
-use crate::{Result, TruthMetrics};
+use crate::{Result, Scored, TruthMetrics};
 
 /// One task's metrics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,10 +54,10 @@ impl TaskMetrics {
     }
 }
 
-/// A model's metrics on a table.
+/// A model's metrics on some rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// Rows of the table.
+    /// Their number.
     pub rows: usize,
     /// Σ weight·mean loss over the tasks; `None` if no row carries a task's label, or one has a
     /// pairwise loss.
@@ -121,26 +124,39 @@ impl Evaluation {
     }
 }
 
-/// Predicts a table and measures every task against its label.
+/// Predicts rows and measures every task against its label; of rows that stay in their files one
+/// pass is read.
 ///
 /// # Errors
-/// A table without a feature that the model reads, or a prediction that is NaN.
-pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
-    let (raw, labels) = (model.predict_uncalibrated(table)?, model.labels_of(table)?);
-    let calibration = changes(model, table, &raw, &labels)?;
-    let predictions = raw.calibrated(model.calibration());
-    let measures = model.measures();
+/// Rows without a feature that the model reads, what is wrong with a file, or a prediction that is
+/// NaN.
+pub fn evaluate<R: RowSource + ?Sized>(model: &Model, rows: &R) -> Result<Evaluation> {
+    measure(model, &Scored::of(model, rows)?)
+}
+
+/// Measures every task of rows that are predicted.
+///
+/// # Errors
+/// A prediction that is NaN.
+pub fn measure(model: &Model, scored: &Scored) -> Result<Evaluation> {
+    let calibration = changes(model, scored)?;
+    let predictions = match model.calibration() {
+        none if none.is_empty() => Cow::Borrowed(&scored.raw),
+        calibration => Cow::Owned(scored.raw.clone().calibrated(calibration)),
+    };
+    let (measures, rows) = (model.measures(), scored.n_rows());
+    let beside = Beside { weights: scored.weights.as_deref(), groups: scored.groups.as_deref() };
     let mut tasks = Vec::with_capacity(measures.len());
     let mut loss = Some(0.0);
     for measure in &measures {
-        let (labels, task) = (&labels[&measure.name], model.spec().task(&measure.name));
-        let predicted = || column(&predictions, &measure.output, table.n_rows());
+        let (labels, task) = (&scored.labels[&measure.name], model.spec().task(&measure.name));
+        let predicted = || column(&predictions, &measure.output, rows);
         let (metrics, own_loss) = match (measure.kind, task) {
             (LabelKind::Multiclass, Some(task)) => {
-                multiclass(task, task.classes(model.schema()), labels, &predictions, table)?
+                multiclass(task, task.classes(model.schema()), labels, &predictions, beside)?
             }
-            (LabelKind::Regression, Some(task)) => regression(task, labels, &predicted(), table)?,
-            _ => binary(task, labels, &predicted(), table)?,
+            (LabelKind::Regression, Some(task)) => regression(task, labels, &predicted(), beside)?,
+            _ => binary(task, labels, &predicted(), beside)?,
         };
         if measure.weight > 0.0 {
             loss = loss.zip(own_loss).map(|(sum, own)| sum + measure.weight * own);
@@ -155,26 +171,34 @@ pub fn evaluate(model: &Model, table: &FeatureTable) -> Result<Evaluation> {
     };
     let auc_macro = macro_mean(reports().map(|(name, report)| (name, &report.auc)));
     let gauc_macro = macro_mean(reports().map(|(name, report)| (name, &report.gauc.value)));
-    let (rows, truth) = (table.n_rows(), Vec::new());
+    let truth = Vec::new();
     Ok(Evaluation { rows, loss, tasks, auc_macro, gauc_macro, calibration, truth })
 }
 
+/// What rows have beside labels and predictions.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    pub(crate) weights: Option<&'a [f32]>,
+    pub(crate) groups: Option<&'a [u64]>,
+}
+
+impl<'a> From<&'a FeatureTable> for Beside<'a> {
+    fn from(table: &'a FeatureTable) -> Self {
+        Self { weights: table.weights(), groups: table.groups() }
+    }
+}
+
 /// Before and after, for each output that is calibrated.
-fn changes(
-    model: &Model,
-    table: &FeatureTable,
-    raw: &Predictions,
-    labels: &Labels,
-) -> Result<Vec<CalibrationChange>> {
+fn changes(model: &Model, scored: &Scored) -> Result<Vec<CalibrationChange>> {
     let mut changes = Vec::new();
     for measure in model.measures() {
         let calibrator = model.calibration().of(&measure.output);
-        let (Some(calibrator), Some(raw)) = (calibrator, raw.column(&measure.output)) else {
+        let (Some(calibrator), Some(raw)) = (calibrator, scored.raw.column(&measure.output)) else {
             continue;
         };
         let quality = |predictions: &[f32]| -> Result<Quality> {
-            let mut rows = BinaryRows::new(&labels[&measure.name], predictions)?;
-            if let Some(weights) = table.weights() {
+            let mut rows = BinaryRows::new(&scored.labels[&measure.name], predictions)?;
+            if let Some(weights) = &scored.weights {
                 rows = rows.with_weights(weights)?;
             }
             Ok(Quality::new(&rows))
@@ -196,13 +220,13 @@ pub(crate) fn binary(
     task: Option<&TaskConfig>,
     labels: &[f32],
     predicted: &[f32],
-    table: &FeatureTable,
+    beside: Beside<'_>,
 ) -> Result<(TaskMetrics, Option<f64>)> {
     let mut rows = BinaryRows::new(labels, predicted)?;
-    if let Some(weights) = table.weights() {
+    if let Some(weights) = beside.weights {
         rows = rows.with_weights(weights)?;
     }
-    if let Some(groups) = table.groups() {
+    if let Some(groups) = beside.groups {
         rows = rows.with_groups(groups)?;
     }
     let report = BinaryReport::new(&rows, &ReportSettings::default());
@@ -214,7 +238,7 @@ pub(crate) fn binary(
                 (p / (1.0 - p)).ln()
             };
             let logits: Vec<f64> = predicted.iter().map(|&p| logit(f64::from(p))).collect();
-            mean_loss(task, labels, &logits, table.weights())?
+            mean_loss(task, labels, &logits, beside.weights)?
         }
         _ => report.log_loss.value(),
     };
@@ -227,13 +251,13 @@ fn multiclass(
     classes: &[String],
     labels: &[f32],
     predictions: &Predictions,
-    table: &FeatureTable,
+    beside: Beside<'_>,
 ) -> Result<(TaskMetrics, Option<f64>)> {
-    let of_class = |class: &String| column(predictions, &task.class_output(class), table.n_rows());
+    let of_class = |class: &String| column(predictions, &task.class_output(class), labels.len());
     let columns: Vec<Vec<f32>> = classes.iter().map(of_class).collect();
     let columns: Vec<&[f32]> = columns.iter().map(Vec::as_slice).collect();
     let mut rows = ClassRows::new(labels, &columns)?;
-    if let Some(weights) = table.weights() {
+    if let Some(weights) = beside.weights {
         rows = rows.with_weights(weights)?;
     }
     let report = ClassReport::new(&rows, classes)?;
@@ -246,14 +270,14 @@ fn regression(
     task: &TaskConfig,
     labels: &[f32],
     predicted: &[f32],
-    table: &FeatureTable,
+    beside: Beside<'_>,
 ) -> Result<(TaskMetrics, Option<f64>)> {
     let mut rows = RegressionRows::new(labels, predicted)?;
-    if let Some(weights) = table.weights() {
+    if let Some(weights) = beside.weights {
         rows = rows.with_weights(weights)?;
     }
     let predicted: Vec<f64> = predicted.iter().map(|&z| f64::from(z)).collect();
-    let loss = mean_loss(task, labels, &predicted, table.weights())?;
+    let loss = mean_loss(task, labels, &predicted, beside.weights)?;
     Ok((TaskMetrics::Regression(RegressionReport::new(&rows)), loss))
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mtl_data::{Shuffle, TrainingRows};
+use mtl_data::{RowSource, Shuffle};
 use mtl_eval::Measured;
-use mtl_feature::{FeatureTable, Feed};
+use mtl_feature::Feed;
 use mtl_model::Model;
 use mtl_nn::kernel::Kernels;
 use mtl_nn::{Batch, Optimiser, Params, Step};
@@ -126,9 +126,9 @@ pub struct Fitted {
 /// # Errors
 /// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`; a step whose loss or gradient is not
 /// finite, in which case `model` has the last good weights.
-pub fn fit<R: TrainingRows + ?Sized>(
+pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
     model: &mut Model,
-    (train, validation): (&R, &FeatureTable),
+    (train, validation): (&R, &V),
     config: &TrainConfig,
     resume: Option<&TrainingState>,
     observer: &mut dyn Observer,
@@ -241,7 +241,7 @@ impl<'t> Run<'t> {
     }
 
     /// One epoch, or the rest of it; `None` if it was interrupted.
-    fn epoch<R: TrainingRows + ?Sized>(
+    fn epoch<R: RowSource + ?Sized>(
         &mut self,
         model: &mut Model,
         train: &R,

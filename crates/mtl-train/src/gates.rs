@@ -1,6 +1,6 @@
 //! How a trained model's gates use their experts.
 
-use mtl_feature::FeatureTable;
+use mtl_data::RowSource;
 use mtl_model::Model;
 use mtl_moe::{GateInfo, GateUse};
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,11 @@ pub struct Gate {
     pub dead: Vec<String>,
 }
 
-/// Each gate's use of its experts on the rows of a table.
+/// Each gate's use of its experts on some rows.
 ///
 /// # Errors
-/// A table without a feature that the model reads.
-pub fn gates(model: &Model, table: &FeatureTable) -> Result<Vec<Gate>> {
+/// Rows without a feature that the model reads; what is wrong with a file.
+pub fn gates<R: RowSource + ?Sized>(model: &Model, rows: &R) -> Result<Vec<Gate>> {
     let gate = |(info, used): (GateInfo, Option<GateUse>)| {
         let dead = used.iter().flat_map(|used| &used.dead).map(|&k| info.experts[k].clone());
         Gate {
@@ -43,5 +43,15 @@ pub fn gates(model: &Model, table: &FeatureTable) -> Result<Vec<Gate>> {
             utilisation: used.map(|used| used.mean),
         }
     };
-    Ok(model.gate_uses(table)?.into_iter().map(gate).collect())
+    if model.gates().is_empty() {
+        return Ok(Vec::new());
+    }
+    // The first block that cannot be read ends the rows; it is told afterwards.
+    let mut failed = None;
+    let blocks = rows.blocks(None).map_while(|block| block.map_err(|e| failed = Some(e)).ok());
+    let uses = model.gate_uses_of(blocks)?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(uses.into_iter().map(gate).collect()),
+    }
 }

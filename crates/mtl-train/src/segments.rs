@@ -4,11 +4,10 @@ use std::num::NonZeroUsize;
 
 use mtl_data::ColumnBeside;
 use mtl_eval::{Segment, segments_by_name, segments_by_quantile};
-use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use serde::Serialize;
 
-use crate::{Error, Evaluation, Result, evaluate};
+use crate::{Error, Evaluation, Result, Scored, measure};
 
 /// How the values of a column become segments.
 ///
@@ -91,34 +90,32 @@ impl BySegment {
     /// As [`evaluate_by`].
     pub fn of(
         model: &Model,
-        table: &FeatureTable,
+        scored: &Scored,
         column: &ColumnBeside,
         config: &SegmentConfig,
     ) -> Result<Self> {
-        let segments = evaluate_by(model, table, &segments_of(column, config))?;
+        let segments = evaluate_by(model, scored, &segments_of(column, config))?;
         Ok(Self { by: column.column().to_owned(), segments })
     }
 }
 
-/// Measures a model on the rows of each segment of a table.
+/// Measures a model on the rows of each segment.
 ///
 /// # Errors
-/// As [`evaluate`]; [`Error::Data`] for segments of other rows than the table has.
+/// As [`measure`]; [`Error::Data`] for segments of other rows than these.
 pub fn evaluate_by(
     model: &Model,
-    table: &FeatureTable,
+    scored: &Scored,
     segments: &[Segment],
 ) -> Result<Vec<SegmentEvaluation>> {
     let n = segments.iter().map(|segment| segment.rows.len()).sum::<usize>();
-    if n != table.n_rows() {
-        let message = format!(
-            "the segments have {n} rows and the table {}, expected as many",
-            table.n_rows()
-        );
+    let n_rows = scored.n_rows();
+    if n != n_rows {
+        let message = format!("the segments have {n} rows and the data {n_rows}, expected as many");
         return Err(Error::Data(message));
     }
     let evaluation = |segment: &Segment| {
-        let evaluation = evaluate(model, &table.select(&segment.rows))?;
+        let evaluation = measure(model, &scored.select(&segment.rows))?;
         Ok(SegmentEvaluation { segment: segment.name.clone(), evaluation })
     };
     segments.iter().map(evaluation).collect()

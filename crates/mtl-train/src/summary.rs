@@ -1,8 +1,10 @@
 //! What data a run saw: rows and labels of each part.
 
-use mtl_data::Dataset;
+use mtl_data::{Dataset, RowSource};
 use mtl_feature::FeatureTable;
 use serde::Serialize;
+
+use crate::Result;
 
 /// The rows of one part of the data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,15 +30,19 @@ pub struct LabelSummary {
 
 /// Rows and labels of the parts that have rows; `train` is what [`fit`](crate::fit) found of the
 /// training rows.
-pub fn summarise<R>(train: &Part, dataset: &Dataset<R>) -> Vec<Part> {
-    let tables = [("validation", &dataset.validation), ("test", &dataset.test)];
-    let with_rows = tables.into_iter().filter(|(_, table)| !table.is_empty());
-    let part = |(part, table): (&'static str, &FeatureTable)| {
-        let mut counter = PartCounter::default();
-        counter.add(table);
-        counter.finish(part)
-    };
-    [train.clone()].into_iter().chain(with_rows.map(part)).collect()
+///
+/// # Errors
+/// What is wrong with a file, of rows that stay in theirs.
+pub fn summarise<R: RowSource>(train: &Part, dataset: &Dataset<R>) -> Result<Vec<Part>> {
+    let mut parts = vec![train.clone()];
+    for (part, rows) in [("validation", &dataset.validation), ("test", &dataset.test)] {
+        if !rows.is_empty() {
+            let mut counter = PartCounter::default();
+            rows.blocks(None).try_for_each(|block| block.map(|block| counter.add(&block)))?;
+            parts.push(counter.finish(part));
+        }
+    }
+    Ok(parts)
 }
 
 /// Counts rows and labels that come in blocks.

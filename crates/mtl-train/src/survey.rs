@@ -1,7 +1,7 @@
 //! One pass over the training rows before the first step: whether they can be trained on, and what
 //! a run must know of them.
 
-use mtl_data::TrainingRows;
+use mtl_data::RowSource;
 use mtl_esm::Violation;
 use mtl_feature::FeatureTable;
 use mtl_model::{Measure, Model, TaskConfig, TaskLoss};
@@ -30,7 +30,7 @@ impl Survey {
     /// # Errors
     /// Rows that are none or carry no label of a task; contradictions that the chain refuses; what
     /// is wrong with a file.
-    pub(crate) fn of<R: TrainingRows + ?Sized>(
+    pub(crate) fn of<R: RowSource + ?Sized>(
         model: &Model,
         train: &R,
         config: &TrainConfig,

@@ -85,7 +85,7 @@ pub(crate) fn evaluate_truth(
         let Some(p) = probability(truth, of.probability) else { continue };
         metrics.extend(errors(&p, truth, of)?);
         if let Some(labels) = labels.get(of.output) {
-            let (metrics, _) = binary(None, labels, &p, table)?;
+            let (metrics, _) = binary(None, labels, &p, table.into())?;
             tasks.push(NamedMetrics { task: of.output.to_owned(), metrics });
         }
     }

@@ -8,7 +8,7 @@ use mtl_feature::{
 };
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{
-    Drop, FeatureImportance, Importance, ImportanceConfig, Silent, TrainConfig, evaluate,
+    Drop, FeatureImportance, Importance, ImportanceConfig, Scored, Silent, TrainConfig, evaluate,
     evaluate_by, fit, importance,
 };
 
@@ -164,12 +164,13 @@ fn a_segment_is_measured_as_its_rows_alone_are() -> Result<(), Failure> {
     let (low, high) = (0..table.n_rows() as u32).partition(|row| row % 3 == 0);
     let segment = |name: &str, rows| Segment { name: name.to_owned(), rows };
     let segments = [segment("low", low), segment("high", high)];
-    let found = evaluate_by(&model, &table, &segments)?;
+    let scored = Scored::of(&model, &table)?;
+    let found = evaluate_by(&model, &scored, &segments)?;
     assert_eq!(found[1].segment, "high");
     assert_eq!(found[1].evaluation, evaluate(&model, &table.select(&segments[1].rows))?);
     let rows: usize = found.iter().map(|segment| segment.evaluation.rows).sum();
     assert_eq!(rows, table.n_rows());
-    let error = evaluate_by(&model, &table, &segments[..1]).unwrap_err().to_string();
-    assert_eq!(error, "the segments have 500 rows and the table 1500, expected as many");
+    let error = evaluate_by(&model, &scored, &segments[..1]).unwrap_err().to_string();
+    assert_eq!(error, "the segments have 500 rows and the data 1500, expected as many");
     Ok(())
 }

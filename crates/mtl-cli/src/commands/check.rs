@@ -13,7 +13,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&audit);
     }
     if config.data.stream {
-        println!("of the training rows, which are streamed, the first block:");
+        println!("of each part that is streamed, the first block:");
     }
     print(&audit);
     Ok(())

@@ -2,10 +2,9 @@
 
 mod by_segment;
 
-use mtl_data::read_beside;
+use mtl_data::{STREAM_BLOCK_ROWS, read_beside, read_rows};
 use mtl_eval::{BinaryReport, ClassReport, RegressionReport};
-use mtl_feature::Targets;
-use mtl_train::{BySegment, Evaluated, Evaluation, Importance, evaluate, gates};
+use mtl_train::{BySegment, Evaluated, Evaluation, Importance, Scored, gates, measure};
 
 use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
@@ -23,14 +22,15 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
         commands::prepare_folder(folder.as_deref())?;
     }
     let (model, options) = commands::open(&args.model)?;
-    let table = commands::encode(&model, &options, &args.data, Targets::Required)?;
+    let rows = read_rows(&args.data, model.schema(), &options, STREAM_BLOCK_ROWS)?;
     let columns = match &args.explain.by[..] {
         [] => Vec::new(),
         columns => read_beside(&args.data, columns, &options)?,
     };
-    let evaluation = evaluate(&model, &table)?;
+    let scored = Scored::of(&model, &rows)?;
+    let evaluation = measure(&model, &scored)?;
     let Explained { segments, importance } =
-        Explained::of(&model, &table, &columns, &args.explain)?;
+        Explained::of(&model, (&rows, &scored), &columns, &args.explain)?;
     let evaluated = Evaluated {
         model: model.spec().model.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
         evaluation,
         segments,
         importance,
-        gates: gates(&model, &table)?,
+        gates: gates(&model, &rows)?,
     };
     write(&evaluated, args)?;
     if json { render::json(&evaluated) } else { print(&evaluated, args) }

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mtl_data::ColumnBeside;
+use mtl_data::{ColumnBeside, RowSource, STREAM_BLOCK_ROWS};
 use mtl_feature::FeatureTable;
 use mtl_model::Model;
-use mtl_train::{BySegment, Importance, ImportanceConfig, SegmentConfig, importance};
+use mtl_train::{BySegment, Importance, ImportanceConfig, Scored, SegmentConfig, importance};
 
 use crate::args::ExplainArgs;
 
@@ -19,22 +19,31 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    /// `columns` are those of `--by`, with a value for each row of the table.
+    /// `columns` are those of `--by`, with a value for each row. Of rows that stay in their files, the
+    /// first block tells what features are worth: values change places in memory.
     pub(crate) fn of(
         model: &Model,
-        table: &FeatureTable,
+        (rows, scored): (&dyn RowSource, &Scored),
         columns: &[ColumnBeside],
         args: &ExplainArgs,
     ) -> anyhow::Result<Self> {
         let config = SegmentConfig { most: args.most, bins: args.bins };
-        let by = |column| BySegment::of(model, table, column, &config);
+        let by = |column| BySegment::of(model, scored, column, &config);
         let segments = columns.iter().map(by).collect::<Result<_, _>>()?;
         let config = |repeats: NonZeroUsize| ImportanceConfig {
             repeats: repeats.get(),
             ..ImportanceConfig::default()
         };
-        let worth = |repeats| measured(model, table, &config(repeats));
-        Ok(Self { segments, importance: args.importance.map(worth).transpose()? })
+        let importance = match (args.importance, rows.held()) {
+            (None, _) => None,
+            (Some(repeats), Some(table)) => Some(measured(model, table, &config(repeats))?),
+            (Some(repeats), None) => {
+                let first = rows.blocks(Some(STREAM_BLOCK_ROWS)).next().transpose()?;
+                let first = first.unwrap_or_default();
+                Some(measured(model, &first, &config(repeats))?)
+            }
+        };
+        Ok(Self { segments, importance })
     }
 }
 

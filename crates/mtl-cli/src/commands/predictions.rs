@@ -6,7 +6,7 @@ use anyhow::Context;
 use mtl_data::write_columns;
 use mtl_feature::{RawColumn, TextColumn, Values};
 use mtl_model::Predictions;
-use mtl_train::Finished;
+use mtl_train::{Finished, Scored};
 
 /// The folder of predictions in that of the results.
 const FOLDER: &str = "predictions";
@@ -26,18 +26,18 @@ pub(crate) fn columns(predictions: &Predictions) -> impl Iterator<Item = (String
 /// against, empty where a row does not count.
 pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow::Result<()> {
     let Finished { name, seed, model, rows } = trained;
-    let predictions = model.predict(rows)?;
-    let labels = model.labels_of(rows)?;
+    let Scored { raw, labels, weights, groups } = Scored::of(model, rows)?;
+    let predictions = raw.calibrated(model.calibration());
 
     let numbers = RawColumn::new(Values::Integer((0..rows.n_rows() as i64).collect()));
     let mut written = vec![("row".to_owned(), numbers)];
-    if let Some(groups) = rows.groups() {
+    if let Some(groups) = groups {
         let mut texts = TextColumn::new();
         groups.iter().for_each(|group| texts.push(&format!("{group:016x}")));
         written.push(("group".to_owned(), RawColumn::new(Values::Text(texts))));
     }
-    if let Some(weights) = rows.weights() {
-        written.push(("weight".to_owned(), floats(weights.iter().copied())));
+    if let Some(weights) = weights {
+        written.push(("weight".to_owned(), floats(weights.into_iter())));
     }
     let labels = labels.iter();
     written.extend(labels.map(|(measure, y)| (format!("label_{measure}"), label(y))));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context;
-use mtl_data::{Dataset, Loader, TrainingRows};
+use mtl_data::{Dataset, Loader, RowSource};
 use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
@@ -57,7 +57,9 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
             let (run, part) =
                 trained.with_context(|| format!("weighting `{}`, seed {seed}", method.name()))?;
             runs.push(run);
-            parts = summarise(&part, &dataset);
+            if parts.is_empty() {
+                parts = summarise(&part, &dataset)?;
+            }
         }
         points.push(SweepPoint::new(method.name(), runs)?);
     }
@@ -201,7 +203,7 @@ fn count(n_losses: usize, grid: usize) -> Option<usize> {
 fn train(
     config: &RunConfig,
     spec: &ModelSpec,
-    dataset: &Dataset<Box<dyn TrainingRows>>,
+    dataset: &Dataset<Box<dyn RowSource>>,
     method: &WeightingConfig,
     seed: u64,
     monitors: &[Monitor; 2],

@@ -1,16 +1,14 @@
 //! `mtl train`: one model, from a configuration to a folder.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use mtl_data::{ColumnBeside, Dataset, Loader, TrainingRows};
-use mtl_feature::FeatureTable;
+use mtl_data::{ColumnBeside, Dataset, Loader, RowSource};
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    EpochRecord, Evaluation, Observer, RunConfig, Sampled, Trained, TrainingState, calibrate,
-    check_start, evaluate, fit, gates, summarise,
+    EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained, TrainingState,
+    calibrate, check_start, fit, gates, measure, summarise,
 };
 
 use crate::args::TrainArgs;
@@ -69,16 +67,16 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     }
     interrupt.ignore();
     let looked_at = rows_to_look_at(&dataset, &config)?;
-    let calibration = calibrate(&mut model, &looked_at, &config.calibration, Sampled::AsTrained)?;
-    let (validation, test) = measure(&model, &dataset)?;
-    let Explained { segments, importance } = explained(&model, &dataset, args)?;
+    let calibration = calibrate(&mut model, &*looked_at, &config.calibration, Sampled::AsTrained)?;
+    let Measured { validation, test, explained } = measured(&model, &dataset, args)?;
+    let Explained { segments, importance } = explained;
     let trained = Trained {
-        gates: gates(&model, &looked_at)?,
+        gates: gates(&model, &*looked_at)?,
         model: name,
         version: env!("CARGO_PKG_VERSION"),
         parameters: model.n_parameters(),
         seed: config.train.seed,
-        parts: summarise(&fitted.train, &dataset),
+        parts: summarise(&fitted.train, &dataset)?,
         history: fitted.history,
         calibration,
         validation,
@@ -92,8 +90,8 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     if json { render::json(&trained) } else { print(&trained, &args.out) }
 }
 
-/// Training rows where they lie, and the others in memory.
-type Data = Dataset<Box<dyn TrainingRows>>;
+/// Rows where they lie.
+type Data = Dataset<Box<dyn RowSource>>;
 
 /// The data, encoded by a schema of its own, or by that of the model to start from and what is new.
 fn open_data(config: &RunConfig, args: &TrainArgs, before: Option<&Model>) -> anyhow::Result<Data> {
@@ -138,12 +136,12 @@ fn start(
 fn rows_to_look_at<'d>(
     dataset: &'d Data,
     config: &RunConfig,
-) -> anyhow::Result<Cow<'d, FeatureTable>> {
+) -> anyhow::Result<Box<dyn RowSource + 'd>> {
     if !dataset.validation.is_empty() {
-        return Ok(Cow::Borrowed(&dataset.validation));
+        return Ok(Box::new(&*dataset.validation));
     }
     let first = dataset.train.blocks(config.train.shuffle_rows).next();
-    Ok(first.transpose()?.unwrap_or_default())
+    Ok(Box::new(first.transpose()?.unwrap_or_default().into_owned()))
 }
 
 /// The model's folder, with what training adds to it.
@@ -201,22 +199,45 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
 }
 
-fn measure(
+/// What is measured once training has ended.
+struct Measured {
+    validation: Option<Evaluation>,
+    test: Option<Evaluation>,
+    explained: Explained,
+}
+
+fn measured(model: &Model, dataset: &Data, args: &TrainArgs) -> anyhow::Result<Measured> {
+    let mut found = Measured { validation: None, test: None, explained: Explained::default() };
+    if !dataset.validation.is_empty() {
+        let scored = Scored::of(model, &dataset.validation)?;
+        found.validation = Some(measure(model, &scored)?);
+        if dataset.test.is_empty() {
+            found.explained = explained(model, &scored, dataset, args)?;
+        }
+    }
+    if !dataset.test.is_empty() {
+        let scored = Scored::of(model, &dataset.test)?;
+        found.test = Some(measure(model, &scored)?);
+        found.explained = explained(model, &scored, dataset, args)?;
+    }
+    Ok(found)
+}
+
+fn explained(
     model: &Model,
+    scored: &Scored,
     dataset: &Data,
-) -> anyhow::Result<(Option<Evaluation>, Option<Evaluation>)> {
-    let of = |table: &FeatureTable| match table.is_empty() {
-        true => Ok(None),
-        false => evaluate(model, table).map(Some),
-    };
-    Ok((of(&dataset.validation)?, of(&dataset.test)?))
+    args: &TrainArgs,
+) -> anyhow::Result<Explained> {
+    let (rows, columns) = reported(dataset);
+    Explained::of(model, (rows, scored), columns, &args.explain)
 }
 
 /// The rows that are reported, and the columns beside them.
-fn reported(dataset: &Data) -> (&FeatureTable, &[ColumnBeside]) {
+fn reported(dataset: &Data) -> (&dyn RowSource, &[ColumnBeside]) {
     match dataset.test.is_empty() {
-        true => (&dataset.validation, &dataset.beside.validation),
-        false => (&dataset.test, &dataset.beside.test),
+        true => (&*dataset.validation, &dataset.beside.validation),
+        false => (&*dataset.test, &dataset.beside.test),
     }
 }
 
@@ -229,14 +250,6 @@ fn check_explained(dataset: &Data, args: &TrainArgs) -> anyhow::Result<()> {
         anyhow::bail!("{file}: --by and --importance need rows to report on, {expected}");
     }
     Ok(())
-}
-
-fn explained(model: &Model, dataset: &Data, args: &TrainArgs) -> anyhow::Result<Explained> {
-    let (table, columns) = reported(dataset);
-    match table.is_empty() {
-        true => Ok(Explained::default()),
-        false => Explained::of(model, table, columns, &args.explain),
-    }
 }
 
 /// The state of a run that has not ended: a file beside the folder it will write.

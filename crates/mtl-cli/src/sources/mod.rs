@@ -6,14 +6,14 @@ mod correlated;
 mod funnel;
 mod kuairand;
 
-use mtl_data::{Dataset, TrainingRows};
+use mtl_data::{Dataset, RowSource};
 use mtl_train::{Contender, TruthOf};
 
 use crate::args::CompareArgs;
 
 /// Rows, the models to train on them, and the truth to measure them by.
 pub(crate) struct Source {
-    pub(crate) dataset: Dataset<Box<dyn TrainingRows>>,
+    pub(crate) dataset: Dataset<Box<dyn RowSource>>,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) truths: Vec<TruthOf>,
 }

@@ -14,6 +14,8 @@ fn home() -> Home {
     home
 }
 
+const CALIBRATION: &str = "\n[calibration]\nmethod = \"isotonic\"\n";
+
 /// The configuration with these in `[data]` and `[train]`, `epochs` long.
 fn config(data: &str, train: &str, epochs: usize) -> String {
     CONFIG
@@ -26,21 +28,35 @@ fn a_stream_trains_the_model_that_a_table_does() {
     let home = home();
     let loss = "[loss]\nweighting = \"gradnorm\"\n[train]";
     for (name, train) in [("one", ""), ("many", "shuffle_rows = 150")] {
-        for (place, data) in [("table", ""), ("stream", "stream = true")] {
+        for (place, data) in
+            [("table", ""), ("stream", "stream = true"), ("left", "stream = true\nheld_rows = 100")]
+        {
             let text = config(data, train, 2).replace("[train]", loss);
-            home.write(&format!("{name}-{place}.toml"), &text);
-            home.mtl(&format!("train {name}-{place}.toml --out {name}-{place}")).ok();
+            home.write(&format!("{name}-{place}.toml"), &format!("{text}{CALIBRATION}"));
+            let explain = "--by city,w --importance 2";
+            home.mtl(&format!("train {name}-{place}.toml --out {name}-{place} {explain}")).ok();
         }
         let file = |place: &str, file: &str| home.read(&format!("{name}-{place}/{file}"));
-        for same in ["weights.bin", "schema.bin"] {
+        for same in ["weights.bin", "schema.bin", "calibration.toml"] {
             assert!(file("table", same) == file("stream", same), "{name} {same}");
+            assert!(file("table", same) == file("left", same), "{name} {same}");
         }
         let metrics = |place: &str| -> serde_json::Value {
             serde_json::from_slice(&file(place, "metrics.json")).unwrap()
         };
-        let (table, stream) = (metrics("table"), metrics("stream"));
-        for same in ["parts", "test", "gates"] {
-            assert_eq!(table[same], stream[same], "{name} {same}");
+        let table = metrics("table");
+        for place in ["stream", "left"] {
+            let stream = metrics(place);
+            for same in
+                ["parts", "validation", "test", "gates", "calibration", "segments", "importance"]
+            {
+                assert!(!table[same].is_null(), "{same}");
+                assert_eq!(table[same], stream[same], "{name} {place} {same}");
+            }
+            let (ours, other) = (&table["history"]["epochs"], &stream["history"]["epochs"]);
+            for epoch in 0..2 {
+                assert_eq!(ours[epoch]["validation"], other[epoch]["validation"], "{place}");
+            }
         }
     }
     let weights = |name: &str| home.read(&format!("{name}/weights.bin"));
@@ -67,6 +83,47 @@ fn a_stream_is_compared_swept_and_checked_too() {
     assert_eq!(found["parts"], results("table").0);
     let checked = home.mtl("check stream.toml").ok();
     assert!(checked.contains("the first block:\n300 training rows"), "{checked}");
+}
+
+#[test]
+fn rows_that_are_reported_may_stay_in_files_of_their_own() {
+    let home = home();
+    let of = |data: &str| {
+        let all = config("", "shuffle_rows = 300", 1);
+        let all =
+            all.lines().filter(|line| !line.starts_with("split") && !line.starts_with("train = "));
+        let all = all.collect::<Vec<_>>().join("\n");
+        let files = "train = \"log/day-3.csv\"\nvalidation = [\"log/day-1.csv\", \"log/day-2.csv\"]\ntest = \"log/day-1.csv\"";
+        all.replace("[data]", &format!("[data]\n{files}\n{data}"))
+    };
+    home.write("table.toml", &of(""));
+    home.write("left.toml", &of("stream = true\nheld_rows = 505"));
+    let results = |place: &str| {
+        let options = "--models mmoe --seeds 1 --write-predictions";
+        home.mtl(&format!("compare {place}.toml {options} --out {place}")).ok();
+        let json: serde_json::Value =
+            serde_json::from_slice(&home.read(&format!("{place}/results.json"))).unwrap();
+        let found = &json["models"][0];
+        let figures =
+            [&found["test"], &found["runs"][0]["reliability"], &found["runs"][0]["gates"]];
+        let figures = figures.map(Clone::clone);
+        (
+            json["parts"].clone(),
+            figures,
+            home.read(&format!("{place}/predictions/{place}-mmoe-seed1.csv")),
+        )
+    };
+    assert_eq!(results("table"), results("left"));
+    let sizes = |place: &str| {
+        let checked = home.mtl(&format!("check {place}.toml --json")).json();
+        checked["rows"].clone()
+    };
+    assert_eq!(sizes("left"), serde_json::json!([300, 510, 500]));
+    // A validation row that is wrong is told before anything is trained.
+    let mut wrong = rows(9);
+    wrong[8][5] = "maybe".to_owned();
+    home.write("log/day-2.csv", &csv(&wrong));
+    home.mtl("train left.toml --out m").fails("day-2.csv: row 10, column `click`: found `maybe`");
 }
 
 #[test]

@@ -39,7 +39,7 @@ use mtl_feature::{LabelSpec, SchemaFitter, SchemaSpec};
 
 pub use features::{FeatureSet, features};
 
-use crate::load::Held;
+use crate::held::Held;
 use crate::{Dataset, Result};
 use folder::Folder;
 use join::Tables;

@@ -1,0 +1,59 @@
+//! Data to train on, parted, and what is known beside it.
+
+use mtl_feature::{FeatureTable, Schema};
+
+use crate::{Beside, RowSource};
+
+/// Data to train on, encoded by a schema that was fitted to its training rows alone.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Dataset<R = FeatureTable> {
+    /// The schema.
+    pub schema: Schema,
+    /// Rows to train on: a table, or other [`RowSource`].
+    pub train: R,
+    /// Rows to choose by; none if the configuration names none.
+    pub validation: R,
+    /// Rows to report on; none if the configuration names none.
+    pub test: R,
+    /// What a generator knows about its rows and no model may see; `None` for data from files.
+    pub truth: Option<Truth>,
+    /// Columns that rows are told apart by, if any were [asked for](crate::Loader::beside).
+    pub beside: Beside,
+}
+
+/// The truth about generated rows: tables that have labels and nothing else, found by name with
+/// [`FeatureTable::label_of`]. Row i of `test` here is row i of the test rows, and so on.
+///
+/// It is not in the [`Schema`] and not in the tables of the [`Dataset`], so nothing that trains on
+/// those can read it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Truth {
+    /// Of the training rows.
+    pub train: FeatureTable,
+    /// Of the validation rows.
+    pub validation: FeatureTable,
+    /// Of the test rows.
+    pub test: FeatureTable,
+}
+
+impl<R> Dataset<R> {
+    pub(crate) fn new(schema: Schema, train: R, validation: R, test: R) -> Self {
+        Self { schema, train, validation, test, truth: None, beside: Beside::default() }
+    }
+
+    /// The same rows in another form.
+    pub fn map<Q>(self, mut f: impl FnMut(R) -> Q) -> Dataset<Q> {
+        let Self { schema, train, validation, test, truth, beside } = self;
+        let (train, validation, test) = (f(train), f(validation), f(test));
+        Dataset { schema, train, validation, test, truth, beside }
+    }
+}
+
+impl<R: RowSource + 'static> Dataset<R> {
+    /// The same data with its rows behind the trait.
+    pub fn boxed(self) -> Dataset<Box<dyn RowSource>> {
+        self.map(|rows| Box::new(rows) as Box<dyn RowSource>)
+    }
+}
