@@ -101,7 +101,8 @@ impl Isotonic {
             });
             // A knot within a straight piece is none.
             if gap.is_some_and(|gap| gap != Gap::Between && Some(gap) == before) {
-                (curve.x.pop(), curve.y.pop());
+                curve.x.pop();
+                curve.y.pop();
             }
             before = gap;
             let least = curve.y.last().copied().unwrap_or(0.0);

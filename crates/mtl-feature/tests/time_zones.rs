@@ -8,9 +8,11 @@ use mtl_feature::{
 
 const GOLDEN: &str = include_str!("golden/time_zones.csv");
 
-/// A zone's instants and, for each, hour, weekday, day and month.
-fn golden() -> Vec<(&'static str, Vec<i64>, Vec<[u32; 4]>)> {
-    let mut zones: Vec<(&str, Vec<i64>, Vec<[u32; 4]>)> = Vec::new();
+/// A zone, its instants and, for each, hour, weekday, day and month.
+type Golden = (&'static str, Vec<i64>, Vec<[u32; 4]>);
+
+fn golden() -> Vec<Golden> {
+    let mut zones: Vec<Golden> = Vec::new();
     for line in GOLDEN.lines().skip(1) {
         let (zone, numbers) = line.split_once(',').unwrap();
         let numbers: Vec<i64> = numbers.split(',').map(|n| n.parse().unwrap()).collect();
