@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mtl_benches::w1::W1;
+use mtl_nn::kernel::Kernels;
 
 fn prediction(c: &mut Criterion) {
     let mut group = c.benchmark_group("prediction");
@@ -18,10 +19,10 @@ fn prediction(c: &mut Criterion) {
         ("200_candidates_of_a_user", model.candidates(200), true),
         ("1024_rows", model.rows(1024), false),
     ] {
-        let mut predictor = model.predictor(sharing);
+        let (mut predictor, frozen) = (model.predictor(sharing), model.frozen(Kernels::default()));
         let mut out = vec![0.0; batch.rows * 3];
         group.bench_function(name, |b| {
-            b.iter(|| predictor.predict_into(model.params(), &batch, &mut out).expect("it fits"));
+            b.iter(|| predictor.predict_frozen_into(&frozen, &batch, &mut out).expect("it fits"));
         });
     }
     group.finish();

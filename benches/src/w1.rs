@@ -12,8 +12,8 @@ use mtl_loss::{WeightingConfig, base_rate_entropy};
 use mtl_nn::kernel::Kernels;
 use mtl_nn::ops::{Bce, Embed, Part, RowLoss};
 use mtl_nn::{
-    Batch, Graph, GraphBuilder, Init, NodeId, Optimiser, OptimiserConfig, Params, Predictor, Step,
-    Var,
+    Batch, Frozen, Graph, GraphBuilder, Init, NodeId, Optimiser, OptimiserConfig, Params,
+    Predictor, Step, Var,
 };
 use mtl_train::{SharedParameters, Weighting};
 
@@ -133,6 +133,11 @@ impl W1 {
             self.step.graph().losses().iter().map(|loss| logit(self.step.graph(), loss.1));
         let predictor = Predictor::of(Arc::clone(self.step.graph()), targets.collect());
         if sharing { predictor.sharing() } else { predictor }
+    }
+
+    /// The values of its parameters, packed for predictions.
+    pub fn frozen(&self, kernels: Kernels) -> Frozen<f32, &Params<f32>> {
+        Frozen::new(Arc::clone(self.step.graph()), &self.params, kernels)
     }
 
     /// The values of its parameters.

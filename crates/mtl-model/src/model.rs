@@ -199,7 +199,10 @@ impl Model {
         let names = self.graph().outputs().iter().map(|(name, _)| name.clone()).collect();
         let mut predictor = Predictor::new(Arc::clone(self.graph()));
         let mut batch = Batch::for_graph(self.graph());
-        Ok(Predictions::new(names, scorer::run(self, &mut predictor, &mut batch, table)?))
+        let values = scorer::run(self, table, &mut batch, |batch, out| {
+            predictor.predict_into(&self.params, batch, out)
+        })?;
+        Ok(Predictions::new(names, values))
     }
 
     /// How each gate uses its experts on these rows; `None` for a table without rows.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use mtl_data::{Missing, ReadOptions};
 use mtl_feature::{FittedFeature, Schema};
-use mtl_model::{Fusion, Model};
+use mtl_model::{Fusion, Model, Scorer};
+use mtl_nn::kernel::Precision;
 
 /// Why a model could not be loaded.
 pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
@@ -14,6 +15,8 @@ pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Loaded {
     pub(crate) model: Arc<Model>,
+    /// What each thread's is made from: they share its packed weights.
+    pub(crate) scorer: Scorer,
     pub(crate) inputs: Inputs,
     pub(crate) fusion: Option<Fusion>,
 }
@@ -32,7 +35,15 @@ impl Loaded {
             fusion.check(&model)?;
         }
         let inputs = Inputs::new(model.schema(), options);
-        Ok(Self { model: Arc::new(model), inputs, fusion })
+        let model = Arc::new(model);
+        let scorer = Scorer::new(Arc::clone(&model));
+        Ok(Self { model, scorer, inputs, fusion })
+    }
+
+    /// The same with the products of dense layers in another precision.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { scorer: Scorer::with_precision(Arc::clone(&self.model), precision), ..self }
     }
 }
 

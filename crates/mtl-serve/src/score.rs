@@ -89,7 +89,7 @@ struct Placed {
 
 impl Thread {
     fn new(loaded: Arc<Loaded>) -> Self {
-        Self { scorer: Scorer::new(Arc::clone(&loaded.model)), loaded }
+        Self { scorer: loaded.scorer.another(), loaded }
     }
 
     /// Answers every job; returns the number of rows scored.
