@@ -16,7 +16,7 @@ pub fn parse_table<T: DeserializeOwned>(table: toml::Table, section: &str) -> Re
 
 /// One line: serde's message, with the key that it is about and the nearest of the names it lists.
 fn explain(error: &toml::de::Error, table: &toml::Table) -> String {
-    let message = error.message().trim().replace('\n', " ");
+    let message = in_words(&error.message().trim().replace('\n', " "));
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let mut names = message.split('`').skip(1).step_by(2);
     match (unknown, names.next()) {
@@ -32,6 +32,23 @@ fn explain(error: &toml::de::Error, table: &toml::Table) -> String {
             None => message,
         },
     }
+}
+
+/// What serde calls by a type of the program.
+fn in_words(message: &str) -> String {
+    let words = [
+        ("usize", "a whole number of at least 0"),
+        ("u64", "a whole number of at least 0"),
+        ("u32", "a whole number from 0 to 4294967295"),
+        ("i64", "a whole number"),
+        ("f64", "a number"),
+        ("f32", "a number"),
+    ];
+    let said = |(name, words): (&str, &str)| {
+        let start = message.strip_suffix(name)?.strip_suffix("expected ")?;
+        Some(format!("{start}expected {words}"))
+    };
+    words.into_iter().find_map(said).unwrap_or_else(|| message.to_owned())
 }
 
 /// Where a field is missing, if serde does not say: it loses the place inside a tagged enum. It is
@@ -70,7 +87,8 @@ mod tests {
     fn a_wrong_value_is_answered_with_its_key() {
         let table = "experts = 'many'".parse::<toml::Table>().unwrap();
         let error = parse_table::<mtl_arch::ArchitectureConfig>(table, "model").unwrap_err();
-        let expected = "[model] `experts`: invalid type: string \"many\", expected usize";
+        let expected = "[model] `experts`: invalid type: string \"many\", expected \
+                        a whole number of at least 0";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -33,6 +33,9 @@ fn print(audit: &Audit) {
             pair.rows
         );
     }
+    if !audit.nesting.is_empty() {
+        println!("labels that nest can be trained over all rows by a [chain]: docs/esm.md");
+    }
     for leak in &audit.leaks {
         println!(
             "likely leak: {} alone tells {} with an AUC of {:.4}; is it known when a score is asked for?",

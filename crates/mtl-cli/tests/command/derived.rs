@@ -232,6 +232,11 @@ fn what_is_wrong_is_named() {
         ("\"city\", \"shop\"]", "\"city\", \"city\"]", "expected each column once"),
         ("\"city\", \"shop\"]", "\"city\", \"click\"]", "which holds the label `click`"),
         ("hash_buckets = 40", "hash_buckets = 2147483648", "GiB of memory"),
+        (
+            "hash_buckets = 40",
+            "hash_buckets = 1000000000000",
+            "`hash_buckets`: invalid value: integer `1000000000000`, expected a whole number from 0",
+        ),
     ] {
         home.write("wrong.toml", &CONFIG.replacen(from, to, 1));
         home.mtl("train wrong.toml --out m").fails(expected);
