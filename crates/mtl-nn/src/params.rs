@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayView2;
 
+use crate::kernel::filled;
 use crate::{Error, Init, Mat, MatMut, Result, Scalar};
 
 /// A dense parameter.
@@ -275,7 +276,7 @@ impl<S: Scalar> Params<S> {
             layout: Arc::clone(layout),
             trainable: vec![S::zero(); layout.n_trainable],
             state: vec![S::zero(); layout.n_state],
-            tables: layout.tables.iter().map(|t| vec![S::zero(); t.rows * t.dim]).collect(),
+            tables: layout.tables.iter().map(|t| filled(S::zero(), t.rows * t.dim)).collect(),
         }
     }
 

@@ -7,6 +7,7 @@ mod detect;
 mod element;
 mod kernels;
 mod packed;
+mod pages;
 mod product;
 mod random;
 
@@ -14,6 +15,7 @@ pub use element::{add, axpy, column_sums, dot, scale, sum, vectorise};
 pub use kernels::{Instructions, Kernels, Precision};
 pub use packed::Products;
 pub(crate) use packed::{Bank, Scratch};
+pub(crate) use pages::filled;
 pub use product::{Transpose, product};
 pub use random::{Draws, hash};
 

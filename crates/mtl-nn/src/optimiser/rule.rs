@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::vectorise;
+use crate::kernel::{filled, vectorise};
 use crate::{Error, Result, Scalar, SparseGradient};
 
 /// Where Adam adds ε.
@@ -176,10 +176,10 @@ impl Rule {
         let n = rows * dim;
         match *self {
             Self::Sgd { momentum: 0.0, .. } => [Vec::new(), Vec::new()],
-            Self::Sgd { .. } => [vec![S::zero(); n], Vec::new()],
-            Self::Adam { .. } => [vec![S::zero(); n], vec![S::zero(); n]],
-            Self::Adagrad { initial, .. } => [vec![S::of(initial); n], Vec::new()],
-            Self::RowAdagrad { initial, .. } => [vec![S::of(initial); rows], Vec::new()],
+            Self::Sgd { .. } => [filled(S::zero(), n), Vec::new()],
+            Self::Adam { .. } => [filled(S::zero(), n), filled(S::zero(), n)],
+            Self::Adagrad { initial, .. } => [filled(S::of(initial), n), Vec::new()],
+            Self::RowAdagrad { initial, .. } => [filled(S::of(initial), rows), Vec::new()],
         }
     }
 
