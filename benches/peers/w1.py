@@ -1,28 +1,13 @@
-"""Workload W1 in PyTorch on one thread: what our training step is compared with.
-
-    python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6
-    venv/bin/python w1.py                                         # every model and variant
-    venv/bin/python w1.py --model mmoe --variant batched --steps 30
+"""Workload W1's models in PyTorch, in two forms; `torch_peer.py` trains them, `prediction.py` runs them.
 
 W1: 30 categorical features of dimension 16 (27,000 users, 7,500 videos, 28 columns of 10 to 1,000 ids,
 log-spaced; Zipf 1.05), three tasks, batch 1,024, every stack [128, 64] in the tutorial preset, dropout
-0.1, Adam(1e-3, eps 1e-7). One line of JSON for each model and variant; run short bursts of it in turn
-with short bursts of ours, since the machine's speed drifts by more than the difference of two runs.
+0.1. Logits are [towers, B].
 
-Variants:
-- `eager`: one module for each table, expert, gate and tower, as one would write it first;
-- `batched`: one table with offsets, first layers that read one input as one wide product, later
-  layers by bmm, towers by bmm;
-- `batched_cheap_dropout`: also draws a byte for each element instead of a Bernoulli float (a fifth of
-  MMoE's step on one machine), at a rate of 26/256;
-- `eager` or `batched` with `_sparse`: sparse gradients and SparseAdam on tables (the default is fused Adam on all);
-- `batched_compiled`: `batched` under torch.compile (its compilation is not timed; needs a C++ compiler).
+- `Eager`: one module for each table, expert, gate and tower, as one would write it first;
+- `Batched`: one table with offsets, first layers that read one input as one wide product, later
+  layers by bmm, towers by bmm.
 """
-
-import argparse
-import json
-import statistics
-import time
 
 import numpy
 import torch
@@ -36,21 +21,7 @@ N_TASKS = 3
 BATCH = 1_024
 N_BATCHES = 16
 DROPOUT = 0.1
-WARM_STEPS = 8
 TASK_EXPERTS, SHARED_EXPERTS = 4, 2
-
-
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--model", choices=list(MODELS), action="append")
-    arguments.add_argument("--variant", choices=VARIANTS, action="append")
-    arguments.add_argument("--steps", type=int, default=30)
-    given = arguments.parse_args()
-    torch.set_num_threads(1)
-    batches = make_batches()
-    for model in given.model or MODELS:
-        for variant in given.variant or VARIANTS:
-            print(json.dumps(measure(model, variant, given.steps, batches)), flush=True)
 
 
 # --- data -------------------------------------------------------------------------------------------
@@ -81,9 +52,9 @@ def make_batches():
 class Tables(nn.Module):
     """One nn.Embedding for each column, side by side."""
 
-    def __init__(self, sparse):
+    def __init__(self, sparse, cardinalities):
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(n, DIM, sparse=sparse) for n in CARDINALITIES)
+        self.tables = nn.ModuleList(nn.Embedding(n, DIM, sparse=sparse) for n in cardinalities)
         for table in self.tables:
             nn.init.uniform_(table.weight, -0.05, 0.05)
 
@@ -100,8 +71,8 @@ def gate(n_in, n_experts, dropout=DROPOUT):
     return nn.Sequential(stack(n_in, dropout), nn.Linear(64, n_experts, bias=False), nn.Softmax(1))
 
 
-def tower():
-    first = [nn.Linear(64, 128), nn.ReLU(), nn.Dropout(DROPOUT)]
+def tower(n_in=64):
+    first = [nn.Linear(n_in, 128), nn.ReLU(), nn.Dropout(DROPOUT)]
     second = [nn.Linear(128, 64), nn.ReLU(), nn.Dropout(DROPOUT)]
     return nn.Sequential(*first, *second, nn.Linear(64, 1))
 
@@ -166,10 +137,23 @@ class EagerPle(nn.Module):
         return outputs
 
 
-class Eager(nn.Module):
-    def __init__(self, body, sparse):
+class EagerTowers(nn.Module):
+    """Towers over x alone: what stands under a chain."""
+
+    def __init__(self, n_towers, sparse, cardinalities=CARDINALITIES):
         super().__init__()
-        self.tables = Tables(sparse)
+        self.tables = Tables(sparse, cardinalities)
+        self.towers = nn.ModuleList(tower(N_IN) for _ in range(n_towers))
+
+    def forward(self, ids):
+        x = self.tables(ids)
+        return torch.stack([t(x).squeeze(1) for t in self.towers])
+
+
+class Eager(nn.Module):
+    def __init__(self, body, sparse, cardinalities=CARDINALITIES):
+        super().__init__()
+        self.tables = Tables(sparse, cardinalities)
         self.body = body
         self.towers = nn.ModuleList(tower() for _ in range(N_TASKS))
 
@@ -184,11 +168,11 @@ class Eager(nn.Module):
 class OneTable(nn.Module):
     """All tables in one, each column shifted by its offset: one gather for x."""
 
-    def __init__(self, sparse):
+    def __init__(self, sparse, cardinalities):
         super().__init__()
-        self.table = nn.Embedding(sum(CARDINALITIES), DIM, sparse=sparse)
+        self.table = nn.Embedding(sum(cardinalities), DIM, sparse=sparse)
         nn.init.uniform_(self.table.weight, -0.05, 0.05)
-        offsets = numpy.concatenate([[0], numpy.cumsum(CARDINALITIES)[:-1]])
+        offsets = numpy.concatenate([[0], numpy.cumsum(cardinalities)[:-1]])
         self.register_buffer("offsets", torch.from_numpy(offsets))
 
     def forward(self, ids):
@@ -325,10 +309,25 @@ class BatchedPle(nn.Module):
         return self.level_1(self.level_0(x))
 
 
-class Batched(nn.Module):
-    def __init__(self, body, drop, sparse):
+class BatchedTowers(nn.Module):
+    """Towers over x alone: what stands under a chain."""
+
+    def __init__(self, n_towers, drop, sparse, cardinalities=CARDINALITIES):
         super().__init__()
-        self.tables = OneTable(sparse)
+        self.tables = OneTable(sparse, cardinalities)
+        self.first = Wide(N_IN, n_towers, drop)
+        self.second, self.logit = PerStack(n_towers, 128, 64), PerStack(n_towers, 64, 1)
+        self.drop = drop
+
+    def forward(self, ids):
+        h = self.drop(functional.relu(self.second(self.first(self.tables(ids)))))
+        return self.logit(h).squeeze(2)
+
+
+class Batched(nn.Module):
+    def __init__(self, body, drop, sparse, cardinalities=CARDINALITIES):
+        super().__init__()
+        self.tables = OneTable(sparse, cardinalities)
         self.body = body(drop)
         self.drop = drop
         self.tower = nn.ModuleList(
@@ -340,73 +339,3 @@ class Batched(nn.Module):
         for layer in self.tower[:-1]:
             h = self.drop(functional.relu(layer(h)))
         return self.tower[-1](h).squeeze(2)
-
-
-# --- measuring --------------------------------------------------------------------------------------
-
-# Name -> (eager body, batched body).
-MODELS = {
-    "shared_bottom": (EagerSharedBottom, BatchedSharedBottom),
-    "mmoe": (lambda: EagerMmoe(4), lambda drop: BatchedMmoe(drop, 4)),
-    "mmoe_16": (lambda: EagerMmoe(16), lambda drop: BatchedMmoe(drop, 16)),
-    "ple_2": (EagerPle, BatchedPle),
-}
-VARIANTS = ["eager", "eager_sparse", "batched", "batched_cheap_dropout"]
-VARIANTS += ["batched_sparse", "batched_compiled"]
-
-
-def make(model, variant):
-    """The model and its optimisers."""
-    torch.manual_seed(1)
-    sparse = variant.endswith("_sparse")
-    eager, batched = MODELS[model]
-    if variant.startswith("eager"):
-        net = Eager(eager(), sparse)
-    else:
-        drop = cheap_drop if variant == "batched_cheap_dropout" else stock_drop
-        net = Batched(batched, drop, sparse)
-    tables = list(net.tables.parameters())
-    dense = [p for p in net.parameters() if all(p is not table for table in tables)]
-    settings = {"lr": 1e-3, "eps": 1e-7}
-    if sparse:
-        adam = torch.optim.Adam(dense, fused=True, **settings)
-        return net, [adam, torch.optim.SparseAdam(tables, **settings)]
-    return net, [torch.optim.Adam(dense + tables, fused=True, **settings)]
-
-
-def measure(model, variant, steps, batches):
-    net, optimisers = make(model, variant)
-    n_parameters = sum(p.numel() for p in net.parameters())
-    forward = torch.compile(net) if variant.endswith("_compiled") else net
-    wall, cpu = [], []
-    for step in range(WARM_STEPS + steps):
-        ids, labels = batches[step % N_BATCHES]
-        wall_start, cpu_start = time.perf_counter(), time.process_time()
-        for optimiser in optimisers:
-            optimiser.zero_grad()
-        logits = forward(ids)
-        # The sum over tasks of the mean over rows.
-        loss = functional.binary_cross_entropy_with_logits(logits, labels) * N_TASKS
-        loss.backward()
-        for optimiser in optimisers:
-            optimiser.step()
-        if step >= WARM_STEPS:
-            cpu.append(1e3 * (time.process_time() - cpu_start))
-            wall.append(1e3 * (time.perf_counter() - wall_start))
-    return {
-        "model": model,
-        "variant": variant,
-        "steps": steps,
-        "parameters": n_parameters,
-        "ms_per_step": summary(wall),
-        "cpu_ms_per_step": summary(cpu),
-        "loss": round(loss.item(), 4),
-    }
-
-
-def summary(times):
-    return {"median": round(statistics.median(times), 3), "min": round(min(times), 3)}
-
-
-if __name__ == "__main__":
-    main()

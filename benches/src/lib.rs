@@ -2,6 +2,7 @@
 
 mod clock;
 mod draw;
+pub mod exchange;
 pub mod w1;
 
 pub use clock::cpu_ms;
