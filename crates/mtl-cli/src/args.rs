@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use mtl_nn::kernel::Precision;
 
 /// Multi-task ranking models: trained, compared, measured and applied.
 #[derive(Debug, Parser)]
@@ -156,6 +157,9 @@ pub(crate) struct CompareArgs {
     /// Number of seeds: 1 to N
     #[arg(long, value_name = "N")]
     pub(crate) seeds: Option<u64>,
+    /// Trains every model in this precision, whatever its configuration says
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<Products>,
     /// One seed and one epoch: to see that everything works
     #[arg(long)]
     pub(crate) quick: bool,
@@ -325,6 +329,9 @@ pub(crate) struct ServeArgs {
     /// Ranks by a weighted sum, likewise
     #[arg(long, value_delimiter = ',', value_name = "OUTPUT=WEIGHT", allow_hyphen_values = true)]
     pub(crate) sum: Option<Vec<String>>,
+    /// The inputs of the products of dense layers
+    #[arg(long, value_enum, default_value_t = Products::F32)]
+    pub(crate) precision: Products,
     /// Looks at the folder every so many seconds and loads a model that has changed
     #[arg(long, value_name = "SECONDS")]
     pub(crate) watch: Option<f64>,
@@ -355,6 +362,27 @@ pub(crate) struct PredictArgs {
     /// The file to write (.csv or .parquet): a row for each row, in order
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// The inputs of the products of dense layers
+    #[arg(long, value_enum, default_value_t = Products::F32)]
+    pub(crate) precision: Products,
+}
+
+/// The precision of a model's products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Products {
+    /// As they are
+    F32,
+    /// Rounded to bfloat16: faster where the processor multiplies it, and the last digits differ
+    Bf16,
+}
+
+impl Products {
+    pub(crate) const fn precision(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+        }
+    }
 }
 
 /// In what form a model is written.

@@ -79,6 +79,9 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
             contender.train = TrainConfig { epochs: 1, ..contender.train.clone() };
         }
     }
+    if let Some(products) = args.precision {
+        contenders.iter_mut().for_each(|c| c.train.precision = products.precision());
+    }
     let seeds: Vec<u64> = (1..=seeds).collect();
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;

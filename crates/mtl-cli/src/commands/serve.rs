@@ -14,7 +14,9 @@ use crate::{commands, render};
 pub(crate) fn run(args: &ServeArgs, json: bool) -> anyhow::Result<()> {
     let config = config(args)?;
     let (folder, fusion) = (args.model.clone(), formula(args)?);
-    let server = Server::bind(config, move || load(&folder, fusion.clone()))?;
+    let precision = args.precision.precision();
+    let server =
+        Server::bind(config, move || Ok(load(&folder, fusion.clone())?.with_precision(precision)))?;
     // A program that starts the server reads this line to know that it listens, and where.
     let url = format!("http://{}", server.address());
     if json {

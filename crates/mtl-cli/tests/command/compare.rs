@@ -37,6 +37,25 @@ fn models_of_a_configuration_are_compared_over_seeds() {
 }
 
 #[test]
+fn a_precision_given_is_that_of_every_training() {
+    let home = Home::new();
+    let config = CONFIG.replace("epochs = 8", "epochs = 1");
+    let [f32, bf16] = ["f32", "bf16"].map(|p| format!("epochs = 1\nprecision = \"{p}\""));
+    home.write("f32.toml", &config.replace("epochs = 1", &f32));
+    home.write("bf16.toml", &config.replace("epochs = 1", &bf16));
+    let metrics = |arguments: &str| {
+        let models = "--models shared_bottom,mmoe --seeds 1 --json";
+        let found = home.mtl(&format!("compare {arguments} {models}")).json();
+        let models = found["models"].as_array().unwrap().iter();
+        models.map(|model| model["test"]["log_loss"].to_string()).collect::<Vec<_>>()
+    };
+    let (exact, rounded) = (metrics("f32.toml"), metrics("bf16.toml"));
+    assert!(exact.iter().zip(&rounded).all(|(a, b)| a != b), "{exact:?} {rounded:?}");
+    assert_eq!(metrics("f32.toml --precision bf16"), rounded);
+    assert_eq!(metrics("bf16.toml --precision f32"), exact);
+}
+
+#[test]
 fn the_rest_of_the_shelf_is_compared_with_a_weighting_and_says_what_it_needs() {
     let home = Home::new();
     let model = "[model]\ndomain = \"city\"\nsequence = [\"click\", \"buy\", \"rating\"]";
