@@ -56,7 +56,7 @@ impl<'a> Loader<'a> {
         Self { base: Some(schema), ..self }
     }
 
-    /// Keeps columns of the validation and test rows beside the tables: see [`Beside`]. They need
+    /// Keeps columns of the validation and test rows beside the tables: see [`crate::Beside`]. They need
     /// not be features.
     pub fn beside(self, columns: &[String]) -> Self {
         Self { beside: columns.to_vec(), ..self }
