@@ -4,6 +4,7 @@ use mtl_train::{Baseline, Drop, FeatureImportance, Importance};
 
 use crate::figure::{Bar, BarPlot};
 use crate::html::{Cell, number, signed, table};
+use crate::metrics::measured;
 use crate::page::Section;
 use crate::{Figure, Result};
 
@@ -51,10 +52,7 @@ fn all(found: &Importance) -> String {
     let metrics = found.baseline.iter();
     let names = metrics.clone().map(|b| format!("{} {}", b.task, b.metric));
     let header: Vec<String> = std::iter::once("feature".to_owned()).chain(names).collect();
-    let value = |baseline: &Baseline| match baseline.measured.as_result() {
-        Ok(&value) => Cell::number(Some(value), 4),
-        Err(reason) => Cell::none(Some(&reason.to_string())),
-    };
+    let value = |baseline: &Baseline| measured(&baseline.measured, 4);
     let mut rows =
         vec![std::iter::once(Cell::text("(as it is)")).chain(metrics.map(value)).collect()];
     let row = |feature: &FeatureImportance| {

@@ -8,6 +8,7 @@ mod labels;
 mod lines;
 mod pareto;
 mod reliability;
+mod rows;
 
 pub use bars::{Bar, BarPlot};
 pub use heat::HeatMap;
