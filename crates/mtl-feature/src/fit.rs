@@ -8,8 +8,8 @@ use crate::datetime::age;
 use crate::extend::check_same;
 use crate::key::key_of;
 use crate::numeric::ScalingFitter;
+use crate::plan::Plan;
 use crate::quantile::QuantileFitter;
-use crate::spec::Plan;
 use crate::{
     Chunk, DatePart, Encoding, Error, FeatureKind, FeatureSpec, FittedFeature, LabelSpec,
     RawColumn, Result, Schema, SchemaSpec, Vocabulary,

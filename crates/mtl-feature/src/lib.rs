@@ -17,6 +17,7 @@ mod key;
 mod label;
 mod number;
 mod numeric;
+mod plan;
 mod quantile;
 mod schema;
 mod sequence;
