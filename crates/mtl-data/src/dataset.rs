@@ -2,7 +2,7 @@
 
 use mtl_feature::{FeatureTable, Schema};
 
-use crate::{Beside, RowSource};
+use crate::{Beside, ColumnBeside, RowSource};
 
 /// Data to train on, encoded by a schema that was fitted to its training rows alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,39 @@ impl<R> Dataset<R> {
         let Self { schema, train, validation, test, truth, beside } = self;
         let (train, validation, test) = (f(train), f(validation), f(test));
         Dataset { schema, train, validation, test, truth, beside }
+    }
+}
+
+/// The rows to report on.
+#[derive(Clone, Copy, Debug)]
+pub struct Reported<'d, R> {
+    /// Which they are: `test` or `validation`.
+    pub part: &'static str,
+    /// The rows.
+    pub rows: &'d R,
+    /// The truth about them, if it is known.
+    pub truth: Option<&'d FeatureTable>,
+    /// Columns beside them.
+    pub beside: &'d [ColumnBeside],
+}
+
+impl<R: RowSource> Dataset<R> {
+    /// The test rows if there are any, else the validation rows; `None` if there are neither.
+    pub fn reported(&self) -> Option<Reported<'_, R>> {
+        let (truth, beside) = (self.truth.as_ref(), &self.beside);
+        let test = Reported {
+            part: "test",
+            rows: &self.test,
+            truth: truth.map(|truth| &truth.test),
+            beside: &beside.test,
+        };
+        let validation = Reported {
+            part: "validation",
+            rows: &self.validation,
+            truth: truth.map(|truth| &truth.validation),
+            beside: &beside.validation,
+        };
+        [test, validation].into_iter().find(|reported| !reported.rows.is_empty())
     }
 }
 

@@ -28,7 +28,7 @@ mod write;
 
 pub use beside::{Beside, ColumnBeside, read_beside};
 pub use config::{Bound, DataConfig, Files, Split};
-pub use dataset::{Dataset, Truth};
+pub use dataset::{Dataset, Reported, Truth};
 pub use error::{Error, Result};
 pub use load::{Loader, load, read_rows, read_table};
 pub use missing::Missing;

@@ -81,9 +81,7 @@ impl<'a> Loader<'a> {
         let spec = self.spec.clone();
         let Read { dataset, config, n_rows } = self.read(most)?;
         let (schema, options) = (dataset.schema.clone(), config.read_options()?);
-        let mut parts = [Part::Train, Part::Validation, Part::Test].into_iter().zip(n_rows);
-        let mut rows = |held: FeatureTable| {
-            let (part, n_rows) = parts.next().unwrap_or((Part::Train, 0));
+        let rows = |part: Part, held: FeatureTable, n_rows: u64| {
             if part != Part::Train && held.n_rows() as u64 == n_rows {
                 return Box::new(held) as Box<dyn RowSource>;
             }
@@ -108,7 +106,15 @@ impl<'a> Loader<'a> {
                 },
             }))
         };
-        Ok(dataset.map(&mut rows))
+        let Dataset { train, validation, test, beside, .. } = dataset;
+        let [n_train, n_validation, n_test] = n_rows;
+        let dataset = Dataset::new(
+            schema.clone(),
+            rows(Part::Train, train, n_train),
+            rows(Part::Validation, validation, n_validation),
+            rows(Part::Test, test, n_test),
+        );
+        Ok(Dataset { beside, ..dataset })
     }
 
     /// As the configuration says: streams, or rows in memory.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtl_data::{Dataset, RowSource};
+use mtl_data::{Dataset, Reported, RowSource};
 use mtl_feature::FeatureTable;
 use mtl_model::{Model, ModelSpec};
 use serde::Serialize;
@@ -119,18 +119,20 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
     mut keep: impl FnMut(Finished<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<Results, E> {
     let Compared { name, dataset, truths } = data;
-    let truth = dataset.truth.as_ref();
-    let (rows, truth, reported) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
-        (false, _) => (&dataset.test, truth.map(|t| &t.test), "test"),
-        (true, false) => (&dataset.validation, truth.map(|t| &t.validation), "validation"),
-        (true, true) => {
-            let expected = "expected `test` or `validation` files, or a `split`";
-            let problem = format!("[data] there are no rows to report on: {expected}");
-            return Err(Error::Data(problem).into());
+    let Some(Reported { part: reported, rows, truth, .. }) = dataset.reported() else {
+        let expected = "expected `test` or `validation` files, or a `split`";
+        let problem = format!("[data] there are no rows to report on: {expected}");
+        return Err(Error::Data(problem).into());
+    };
+    // Only generators know it, and their rows are in memory.
+    let truth = match (truth, rows.held()) {
+        (Some(truth), Some(table)) => Some((table, truth)),
+        (None, _) => None,
+        (Some(_), None) => {
+            let problem = "the truth is of rows in memory, and these are not";
+            return Err(Error::Data(problem.to_owned()).into());
         }
     };
-    let table = rows.held();
-    let no_table = || Error::Data("the truth is of rows in memory, and these are not".to_owned());
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
     let (mut labels, mut parts) = (BTreeMap::new(), Vec::new());
     for contender in contenders {
@@ -146,12 +148,10 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
                 parts = summarise(&fitted.train, dataset)?;
             }
             let mut evaluation = evaluate(&model, rows)?;
-            if let Some(truth) = truth {
-                // Only generators know it, and their rows are in memory.
-                let rows = table.ok_or_else(no_table)?;
-                evaluation.truth = measure_truth(&model, rows, truth, truths)?;
+            if let Some((table, truth)) = truth {
+                evaluation.truth = measure_truth(&model, table, truth, truths)?;
                 if seed == seeds[0] {
-                    labels.extend(model.labels_of(rows).map_err(Error::from)?);
+                    labels.extend(model.labels_of(table).map_err(Error::from)?);
                 }
             }
             keep(Finished { name: &contender.name, seed, model: &model, rows })?;
@@ -177,12 +177,7 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
     }
     let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
     Ok(match truth {
-        Some(truth) => results.with_truth(&evaluate_truth(
-            &labels,
-            table.ok_or_else(no_table)?,
-            truth,
-            truths,
-        )?),
+        Some((table, truth)) => results.with_truth(&evaluate_truth(&labels, table, truth, truths)?),
         None => results,
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context;
-use mtl_data::{Dataset, Loader, RowSource};
+use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
@@ -37,13 +37,9 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     }
     commands::prepare_folder(args.figures.as_deref())?;
     let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
-    let (reported, rows) = match (dataset.test.is_empty(), dataset.validation.is_empty()) {
-        (false, _) => ("test", dataset.test.n_rows()),
-        (true, false) => ("validation", dataset.validation.n_rows()),
-        (true, true) => anyhow::bail!(
-            "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`"
-        ),
-    };
+    let Reported { part: reported, rows, .. } = dataset.reported().context(
+        "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`",
+    )?;
     let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
     let said = Notes::default();
     let n_runs = candidates.len() * seeds.len();
@@ -52,7 +48,8 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         for &seed in &seeds {
             let i = points.len() * seeds.len() + runs.len() + 1;
             let bar = Bar::among(format!("{i}/{n_runs} {}", method.name()), Rc::clone(&said));
-            let trained = train(&config, &spec, &dataset, method, seed, &monitors, bar);
+            let run = Run { config: &config, spec: &spec, method, seed, monitors: &monitors };
+            let trained = run.train(&dataset, rows, bar);
             let trained = trained.map_err(|error| located(error, &config.data));
             let (run, part) =
                 trained.with_context(|| format!("weighting `{}`, seed {seed}", method.name()))?;
@@ -72,7 +69,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         model: spec.model.name.clone(),
         reported,
-        rows,
+        rows: rows.n_rows(),
         seeds,
         parts,
         metrics,
@@ -200,43 +197,52 @@ fn count(n_losses: usize, grid: usize) -> Option<usize> {
     (1..n_losses).try_fold(1usize, |n, k| Some(n.checked_mul(grid + k - 1)? / k))
 }
 
-fn train(
-    config: &RunConfig,
-    spec: &ModelSpec,
-    dataset: &Dataset<Box<dyn RowSource>>,
-    method: &WeightingConfig,
+/// One training.
+struct Run<'a> {
+    config: &'a RunConfig,
+    spec: &'a ModelSpec,
+    method: &'a WeightingConfig,
     seed: u64,
-    monitors: &[Monitor; 2],
-    mut bar: Bar,
-) -> anyhow::Result<(SweepRun, Part)> {
-    let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
-    let train = TrainConfig { loss, seed, ..config.train.clone() };
-    let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
-    let tables = (&dataset.train, &dataset.validation);
-    let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
-    drop(bar);
-    let rows = if dataset.test.is_empty() { &dataset.validation } else { &dataset.test };
-    let found = evaluate(&model, rows)?;
-    let value = |monitor: &Monitor| {
-        let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
-        monitor.value(&found).with_context(undefined)
-    };
-    let told = history.epochs.last().map(|epoch| epoch.weights.clone()).unwrap_or_default();
-    let weights = match method {
-        WeightingConfig::Fixed(fixed) => fixed.weights.clone(),
-        WeightingConfig::Equal(_) => {
-            model.graph().losses().iter().map(|(name, _)| (name.clone(), 1.0)).collect()
-        }
-        _ => told.into_iter().collect(),
-    };
-    let run = SweepRun {
-        seed,
-        weights,
-        values: [value(&monitors[0])?, value(&monitors[1])?],
-        best_epoch: history.best_epoch.unwrap_or(history.epochs.len()),
-        seconds: history.seconds(),
-    };
-    Ok((run, part))
+    monitors: &'a [Monitor; 2],
+}
+
+impl Run<'_> {
+    /// Trains on a data set and measures on `rows` of it.
+    fn train(
+        self,
+        dataset: &Dataset<Box<dyn RowSource>>,
+        rows: &dyn RowSource,
+        mut bar: Bar,
+    ) -> anyhow::Result<(SweepRun, Part)> {
+        let Self { config, spec, method, seed, monitors } = self;
+        let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
+        let train = TrainConfig { loss, seed, ..config.train.clone() };
+        let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
+        let tables = (&dataset.train, &dataset.validation);
+        let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
+        drop(bar);
+        let found = evaluate(&model, rows)?;
+        let value = |monitor: &Monitor| {
+            let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
+            monitor.value(&found).with_context(undefined)
+        };
+        let told = history.epochs.last().map(|epoch| epoch.weights.clone()).unwrap_or_default();
+        let weights = match method {
+            WeightingConfig::Fixed(fixed) => fixed.weights.clone(),
+            WeightingConfig::Equal(_) => {
+                model.graph().losses().iter().map(|(name, _)| (name.clone(), 1.0)).collect()
+            }
+            _ => told.into_iter().collect(),
+        };
+        let run = SweepRun {
+            seed,
+            weights,
+            values: [value(&monitors[0])?, value(&monitors[1])?],
+            best_epoch: history.best_epoch.unwrap_or(history.epochs.len()),
+            seconds: history.seconds(),
+        };
+        Ok((run, part))
+    }
 }
 
 fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use mtl_data::{ColumnBeside, Dataset, Loader, RowSource};
+use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
     EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained, TrainingState,
-    calibrate, check_start, fit, gates, measure, summarise,
+    calibrate, check_start, evaluate, fit, gates, measure, summarise,
 };
 
 use crate::args::TrainArgs;
@@ -208,43 +208,23 @@ struct Measured {
 
 fn measured(model: &Model, dataset: &Data, args: &TrainArgs) -> anyhow::Result<Measured> {
     let mut found = Measured { validation: None, test: None, explained: Explained::default() };
+    let Some(Reported { part, rows, beside, .. }) = dataset.reported() else { return Ok(found) };
+    let scored = Scored::of(model, rows)?;
+    let evaluation = Some(measure(model, &scored)?);
+    found.explained = Explained::of(model, (rows, &scored), beside, &args.explain)?;
+    if part == "validation" {
+        return Ok(Measured { validation: evaluation, ..found });
+    }
     if !dataset.validation.is_empty() {
-        let scored = Scored::of(model, &dataset.validation)?;
-        found.validation = Some(measure(model, &scored)?);
-        if dataset.test.is_empty() {
-            found.explained = explained(model, &scored, dataset, args)?;
-        }
+        found.validation = Some(evaluate(model, &dataset.validation)?);
     }
-    if !dataset.test.is_empty() {
-        let scored = Scored::of(model, &dataset.test)?;
-        found.test = Some(measure(model, &scored)?);
-        found.explained = explained(model, &scored, dataset, args)?;
-    }
-    Ok(found)
-}
-
-fn explained(
-    model: &Model,
-    scored: &Scored,
-    dataset: &Data,
-    args: &TrainArgs,
-) -> anyhow::Result<Explained> {
-    let (rows, columns) = reported(dataset);
-    Explained::of(model, (rows, scored), columns, &args.explain)
-}
-
-/// The rows that are reported, and the columns beside them.
-fn reported(dataset: &Data) -> (&dyn RowSource, &[ColumnBeside]) {
-    match dataset.test.is_empty() {
-        true => (&*dataset.validation, &dataset.beside.validation),
-        false => (&*dataset.test, &dataset.beside.test),
-    }
+    Ok(Measured { test: evaluation, ..found })
 }
 
 /// Before hours of training, not after.
 fn check_explained(dataset: &Data, args: &TrainArgs) -> anyhow::Result<()> {
     let asked = !args.explain.by.is_empty() || args.explain.importance.is_some();
-    if asked && reported(dataset).0.is_empty() {
+    if asked && dataset.reported().is_none() {
         let (file, expected) =
             (args.config.display(), "expected `test`, `validation` or `split` in [data]");
         anyhow::bail!("{file}: --by and --importance need rows to report on, {expected}");
