@@ -1,5 +1,6 @@
 //! Chunks of rows out to a file, one after the other.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,12 @@ impl Drop for PartFile {
 pub(crate) struct ChunkWriter {
     file: PartFile,
     format: Format,
+}
+
+impl fmt::Debug for ChunkWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkWriter").field("path", &self.file.path).finish_non_exhaustive()
+    }
 }
 
 enum Format {

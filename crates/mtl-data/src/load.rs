@@ -231,14 +231,41 @@ pub fn read_table(
     options: &ReadOptions,
     targets: Targets,
 ) -> Result<FeatureTable> {
+    let mut whole = FeatureTable::default();
+    encode_blocks(path, schema, options, targets, usize::MAX, |table| {
+        whole = table;
+        Ok::<_, Error>(())
+    })?;
+    Ok(whole)
+}
+
+/// Reads a file once and gives `f` its rows encoded, in order and some at a time: no less than
+/// `block_rows` but for the last, and not many more. A file without rows gives one table without any.
+///
+/// # Errors
+/// Anything that is wrong with the file (see [`Error`]), after the rows before it; what `f` returns.
+pub fn encode_blocks<E: From<Error>>(
+    path: impl AsRef<Path>,
+    schema: &Schema,
+    options: &ReadOptions,
+    targets: Targets,
+    block_rows: usize,
+    mut f: impl FnMut(FeatureTable) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
     let path = path.as_ref();
     let reader = Reader::open(path, options)?;
     let in_file = |error| Error::in_file(path, error);
     let encoder = schema.encoder(reader.names(), targets).map_err(in_file)?;
-    let mut table = encoder.table();
-    let columns = encoder.columns();
-    on_a_thread(reader, &columns, |chunk| encoder.encode(&chunk, &mut table).map_err(in_file))?;
-    Ok(table)
+    let (mut table, mut given) = (encoder.table(), false);
+    on_a_thread(reader, &encoder.columns(), |chunk| {
+        encoder.encode(&chunk, &mut table).map_err(in_file)?;
+        if table.n_rows() < block_rows {
+            return Ok(());
+        }
+        given = true;
+        f(std::mem::replace(&mut table, encoder.table()))
+    })?;
+    if given && table.n_rows() == 0 { Ok(()) } else { f(table) }
 }
 
 /// Reads a file by a schema that was fitted before: a table, or where it has more than `held_rows`
@@ -335,11 +362,11 @@ pub(crate) fn for_each_chunk(
 }
 
 /// Calls `f` with each chunk while the next one is being read.
-pub(crate) fn on_a_thread(
+pub(crate) fn on_a_thread<E: From<Error>>(
     reader: Reader,
     columns: &[&str],
-    mut f: impl FnMut(Chunk) -> Result<()>,
-) -> Result<()> {
+    mut f: impl FnMut(Chunk) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
     let chunks = reader.chunks(columns)?;
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(2);

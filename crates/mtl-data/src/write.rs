@@ -1,6 +1,6 @@
 //! Columns out to a file: predictions as CSV or Parquet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mtl_feature::{Chunk, RawColumn, Rows};
 
@@ -16,13 +16,57 @@ use crate::{Error, Result};
 /// [`Error::Io`] if it cannot be written, [`Error::Format`] for another extension,
 /// [`Error::File`] for columns of different lengths or of one name.
 pub fn write_columns(path: impl AsRef<Path>, columns: Vec<(String, RawColumn)>) -> Result<()> {
-    let path = path.as_ref();
+    ColumnWriter::create(path, columns)?.finish()
+}
+
+/// As [`write_columns`], some rows at a time: memory is that of one call.
+#[derive(Debug)]
+pub struct ColumnWriter {
+    path: PathBuf,
+    names: Vec<String>,
+    writer: ChunkWriter,
+}
+
+impl ColumnWriter {
+    /// Begins a file with its first rows.
+    ///
+    /// # Errors
+    /// As of [`write_columns`].
+    pub fn create(path: impl AsRef<Path>, first: Vec<(String, RawColumn)>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let first = chunk(&path, first)?;
+        let names = first.names().into_iter().map(str::to_owned).collect();
+        let mut writer = ChunkWriter::create(&path, &first)?;
+        writer.write(&[first])?;
+        Ok(Self { path, names, writer })
+    }
+
+    /// Adds rows of the same columns; each call makes a row group of a Parquet file.
+    ///
+    /// # Errors
+    /// As of [`write_columns`]; [`Error::Format`] for columns of other names.
+    pub fn write(&mut self, more: Vec<(String, RawColumn)>) -> Result<()> {
+        let more = chunk(&self.path, more)?;
+        if more.names() != self.names {
+            let (found, expected) = (more.names().join(", "), self.names.join(", "));
+            let problem = format!("more rows have the columns {found}, expected {expected}");
+            return Err(Error::format(&self.path, problem));
+        }
+        self.writer.write(&[more])
+    }
+
+    /// Ends the file and moves it to its place. One that is dropped before leaves nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn finish(self) -> Result<()> {
+        self.writer.finish()
+    }
+}
+
+fn chunk(path: &Path, columns: Vec<(String, RawColumn)>) -> Result<Chunk> {
     let rows = columns.first().map_or(0, |(_, column)| column.len());
-    let in_file = |error| Error::in_file(path, error);
-    let chunk = Chunk::new(rows, Rows::From(1), columns).map_err(in_file)?;
-    let mut writer = ChunkWriter::create(path, &chunk)?;
-    writer.write(&[chunk])?;
-    writer.finish()
+    Chunk::new(rows, Rows::From(1), columns).map_err(|error| Error::in_file(path, error))
 }
 
 #[cfg(test)]
@@ -53,6 +97,36 @@ mod tests {
             };
             assert_eq!([0, 1, 2].map(value), [0.1, 1e-20, 1.0], "{name}");
         }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing else is left");
+    }
+
+    #[test]
+    fn rows_of_several_calls_follow_one_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |values: [f64; 3]| vec![("p".to_owned(), floats(values))];
+        for name in ["out.csv", "out.csv.gz", "out.parquet"] {
+            let path = folder.path().join(name);
+            let mut writer = ColumnWriter::create(&path, part([0.5, 0.25, 0.0])).unwrap();
+            writer.write(part([0.75, 1.0, 0.125])).unwrap();
+            assert!(!path.exists(), "{name}: not whole yet");
+            writer.finish().unwrap();
+            let chunks = Reader::open(&path, &ReadOptions::default()).unwrap();
+            let cells: Vec<String> = chunks
+                .chunks(&["p"])
+                .unwrap()
+                .flat_map(|chunk| {
+                    let column = chunk.unwrap().column("p").unwrap().clone();
+                    (0..column.len()).map(|i| column.cell(i).to_string()).collect::<Vec<_>>()
+                })
+                .collect();
+            assert_eq!(cells, ["0.5", "0.25", "0", "0.75", "1", "0.125"], "{name}");
+        }
+        let path = folder.path().join("wrong.csv");
+        let mut writer = ColumnWriter::create(&path, part([0.5; 3])).unwrap();
+        let other = vec![("q".to_owned(), floats([0.5; 3]))];
+        let error = writer.write(other).unwrap_err().to_string();
+        assert!(error.ends_with("more rows have the columns q, expected p"), "{error}");
+        drop(writer);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing else is left");
     }
 

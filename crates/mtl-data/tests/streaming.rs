@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use mtl_data::{DataConfig, Dataset, Loader, ReadOptions, RowSource, load, read_rows, read_table};
+use mtl_data::{
+    DataConfig, Dataset, Loader, ReadOptions, RowSource, encode_blocks, load, read_rows, read_table,
+};
 use mtl_feature::{FeatureSpec, FeatureTable, LabelSpec, Targets};
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
@@ -149,6 +151,51 @@ fn a_file_of_many_rows_is_a_stream_of_them() {
     fs::write(&file, wrong).unwrap();
     let error = read_rows(&file, &data.schema, &options, 3).unwrap_err().to_string();
     assert!(error.ends_with("column `click`: found `x`, expected 0 or 1"), "{error}");
+}
+
+#[test]
+fn one_pass_gives_the_rows_of_a_file_in_blocks() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let data = load(&config(&home, ALL), features(), labels()).unwrap();
+    let options = ReadOptions::default();
+    let in_blocks = |file: &Path, block_rows| {
+        let mut blocks = Vec::new();
+        encode_blocks(file, &data.schema, &options, Targets::Ignored, block_rows, |table| {
+            blocks.push(table);
+            Ok::<_, mtl_data::Error>(())
+        })
+        .map(|()| blocks)
+        .map_err(|error| error.to_string())
+    };
+    let file = home.path().join("day-2.parquet"); // in row groups of 7
+    let table = read_table(&file, &data.schema, &options, Targets::Ignored).unwrap();
+    assert_eq!(in_blocks(&file, 10).unwrap(), blocks(&table, Some(14)).unwrap());
+    assert_eq!(in_blocks(&file, 15).unwrap(), blocks(&table, Some(21)).unwrap());
+    assert_eq!(in_blocks(&file, 30).unwrap(), std::slice::from_ref(&table));
+
+    let empty = home.path().join("empty.csv");
+    fs::write(&empty, HEADER).unwrap();
+    let none = in_blocks(&empty, 10).unwrap();
+    assert_eq!(none.iter().map(FeatureTable::n_rows).collect::<Vec<_>>(), [0]);
+
+    // The caller may end it, and what is wrong with a row ends it.
+    let mut seen = 0;
+    let ended = encode_blocks(&file, &data.schema, &options, Targets::Ignored, 1, |_| {
+        seen += 1;
+        if seen < 2 {
+            Ok(())
+        } else {
+            Err(mtl_data::Error::Format { file: "out".into(), problem: "full".into() })
+        }
+    });
+    assert_eq!((seen, ended.unwrap_err().to_string()), (2, "out: full".to_owned()));
+    fs::write(&empty, format!("{HEADER}u6,,x,1,s,1,2\n")).unwrap();
+    let error = in_blocks(&empty, 10).unwrap_err();
+    assert!(
+        error.ends_with("empty.csv: row 2, column `age`: found `x`, expected a finite number"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -13,10 +13,12 @@ numpy; torch with safetensors for the weights; xxhash for hashed features.
 """
 
 import csv
+import datetime
 import json
 import pathlib
 import re
 import sys
+import zoneinfo
 
 import numpy
 import onnx
@@ -53,12 +55,77 @@ def cut(cell, sequence):
     return items[:n] if sequence["keep"] == "first" else items[-n:]
 
 
+def moment(cell, zone):
+    """The local date and time of a cell, and whether it has a time of day."""
+    utc = datetime.timezone.utc
+    if re.fullmatch("(19|20)[0-9]{6}", cell):
+        return datetime.datetime.strptime(cell, "%Y%m%d"), False
+    try:
+        seconds = int(cell)
+    except ValueError:
+        found = datetime.datetime.fromisoformat(cell)
+        if found.tzinfo and zone:
+            found = found.astimezone(zone)
+        return found.replace(tzinfo=None, microsecond=0), len(cell) > 10
+    while abs(seconds) >= 10**11:
+        seconds //= 1000
+    found = datetime.datetime.fromtimestamp(seconds, utc).astimezone(zone or utc)
+    return found.replace(tzinfo=None), True
+
+
+def time_zone(text):
+    """An offset or a name; None where instants are left as they are."""
+    if text is None:
+        return None
+    if text == "Z" or text[0] in "+-":
+        return datetime.datetime.fromisoformat(f"2000-01-01T00:00{text}").tzinfo
+    return zoneinfo.ZoneInfo(text)
+
+
+def of_date(vocabulary, feature):
+    """The function from a text to the id of a part, or to an age."""
+    zone = time_zone(feature["time_zone"])
+    parts = {
+        "hour": lambda at: at.hour,
+        "weekday": lambda at: at.weekday(),
+        "hour_of_week": lambda at: 24 * at.weekday() + at.hour,
+        "day": lambda at: at.day - 1,
+        "month": lambda at: at.month - 1,
+    }
+
+    def part(cell):
+        at, has_time = moment(cell, zone) if cell else (None, False)
+        name = feature["part"]
+        if at is None or (not has_time and name.startswith("hour")):
+            return vocabulary["missing"]
+        return vocabulary["first_known"] + parts[name](at)
+
+    def age(cell):
+        if not cell:
+            return numpy.nan
+        at, _ = moment(cell, zone)
+        days = (at - datetime.datetime(1970, 1, 1)) / datetime.timedelta(days=1)
+        return (-days - feature["shift"]) / feature["scale"]
+
+    return age if feature["kind"] == "age_days" else part
+
+
+def cells_of(feature, rows):
+    """The values of its column; of a cross, those of its columns together."""
+    if "joined_by" not in feature:
+        return [row[feature["column"]] for row in rows]
+    values = ([row[column] for column in feature["column"]] for row in rows)
+    return [feature["joined_by"].join(cells) if all(cells) else "" for cells in values]
+
+
 def encode(vocabulary, rows):
     """The inputs of the graph for rows of texts; an empty text is a missing value."""
     inputs = {}
     for name, feature in vocabulary["inputs"].items():
-        cells = [row[feature["column"]] for row in rows]
-        if feature["kind"] == "number":
+        cells = cells_of(feature, rows)
+        if feature["kind"] in ("date_part", "age_days"):
+            inputs[name] = numpy.array(list(map(of_date(vocabulary, feature), cells)))
+        elif feature["kind"] == "number":
             inputs[name] = numpy.array([float(cell) if cell else numpy.nan for cell in cells])
         elif "sequence" in feature:
             to_id = identifier(vocabulary, feature)

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
+use mtl_data::RowSource;
 use mtl_eval::{BinaryRows, GaucMode, auc, gauc, top_k};
-use mtl_feature::FeatureTable;
 use mtl_model::{Fusion, Model, Space};
 use mtl_nn::kernel::hash;
 use serde::Serialize;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Scored};
 
 /// Probabilities are held at or above this, as [`Fusion`] holds them.
 const LOWEST: f64 = 1e-30;
@@ -76,14 +76,18 @@ pub struct Tuned {
     pub others: Vec<Ranking>,
 }
 
-/// Searches for the formula over a table's rows. Exponents have the sign of their measure's weight, and
+/// Searches for the formula over some rows. Exponents have the sign of their measure's weight, and
 /// the largest is 1, since a common factor changes no order.
 ///
 /// # Errors
-/// A measure that there is none of, a table without a feature that the model reads, or rows on which
-/// no metric is defined.
-pub fn tune_fusion(model: &Model, table: &FeatureTable, config: &TuneConfig) -> Result<Tuned> {
-    let search = Search::new(model, table, config)?;
+/// A measure that there is none of, rows without a feature that the model reads or on which no metric
+/// is defined, what is wrong with a file.
+pub fn tune_fusion<R: RowSource + ?Sized>(
+    model: &Model,
+    rows: &R,
+    config: &TuneConfig,
+) -> Result<Tuned> {
+    let search = Search::new(model, rows, config)?;
     let n = search.parts.len();
     let one = |i: usize| (0..n).map(|j| if i == j { search.sign(i) } else { 0.0 }).collect();
     let all: Vec<f64> = (0..n).map(|i| search.sign(i)).collect();
@@ -118,16 +122,17 @@ struct Part {
     labels: Vec<f32>,
 }
 
-struct Search<'t> {
+struct Search {
     parts: Vec<Part>,
-    table: &'t FeatureTable,
+    weights: Option<Vec<f32>>,
+    groups: Option<Vec<u64>>,
     metric: RankMetric,
     steps: usize,
     seed: u64,
 }
 
-impl<'t> Search<'t> {
-    fn new(model: &Model, table: &'t FeatureTable, config: &TuneConfig) -> Result<Self> {
+impl Search {
+    fn new<R: RowSource + ?Sized>(model: &Model, rows: &R, config: &TuneConfig) -> Result<Self> {
         let measures = model.measures();
         let measures: Vec<_> =
             measures.into_iter().filter(|m| m.is_binary() && m.space == Space::All).collect();
@@ -148,13 +153,14 @@ impl<'t> Search<'t> {
             true => 1.0,
             false => config.weights.get(name).copied().unwrap_or(0.0),
         };
-        let (predictions, labels) = (model.predict(table)?, model.labels_of(table)?);
+        let Scored { raw, mut labels, weights, groups } = Scored::of(model, rows)?;
+        let predictions = raw.calibrated(model.calibration());
         let part = |measure: &mtl_model::Measure| {
             let p = predictions.column(&measure.output)?;
             Some(Part {
                 weight: weight(&measure.name),
                 log_p: p.iter().map(|&p| f64::from(p).max(LOWEST).ln()).collect(),
-                labels: labels[&measure.name].clone(),
+                labels: labels.remove(&measure.name)?,
                 name: measure.name.clone(),
                 output: measure.output.clone(),
             })
@@ -166,7 +172,7 @@ impl<'t> Search<'t> {
             return Err(Error::Data(message));
         }
         let (metric, steps, seed) = (config.metric, config.steps, config.seed);
-        Ok(Self { parts, table, metric, steps, seed })
+        Ok(Self { parts, weights, groups, metric, steps, seed })
     }
 
     fn sign(&self, i: usize) -> f64 {
@@ -175,7 +181,7 @@ impl<'t> Search<'t> {
 
     /// A formula and its objective.
     fn rank(&self, exponents: &[f64]) -> Result<Ranking> {
-        let mut scores = vec![0.0; self.table.n_rows()];
+        let mut scores = vec![0.0; self.parts[0].labels.len()];
         for (part, &a) in self.parts.iter().zip(exponents) {
             scores.iter_mut().zip(&part.log_p).for_each(|(score, p)| *score += a * p);
         }
@@ -199,10 +205,10 @@ impl<'t> Search<'t> {
         scores: &[f64],
     ) -> Result<std::result::Result<f64, mtl_eval::Undefined>> {
         let mut rows = BinaryRows::new(labels, scores)?;
-        if let Some(weights) = self.table.weights() {
+        if let Some(weights) = &self.weights {
             rows = rows.with_weights(weights)?;
         }
-        let Some(groups) = self.table.groups() else { return Ok(auc(&rows).into_result()) };
+        let Some(groups) = &self.groups else { return Ok(auc(&rows).into_result()) };
         let rows = rows.with_groups(groups)?;
         Ok(match self.metric {
             RankMetric::Gauc => gauc(&rows, GaucMode::Uniform).value.into_result(),

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, bail};
 use mtl_calibrate::{Method, Quality};
-use mtl_feature::Targets;
 use mtl_train::{CalibratedOutput, CalibrationConfig, RunConfig, Sampled, calibrate};
 
 use crate::args::{CalibrateArgs, CalibrationMethod};
@@ -12,9 +11,9 @@ use crate::{commands, render};
 pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
     let (mut model, options) = commands::open(&args.model)?;
     let config = config(args)?;
-    let table = commands::encode(&model, &options, &args.data, Targets::Required)?;
+    let rows = commands::labelled(&model, &options, &args.data)?;
     let sampled = if args.unsampled { Sampled::Not } else { Sampled::AsTrained };
-    let outputs = calibrate(&mut model, &table, &config, sampled)?;
+    let outputs = calibrate(&mut model, &rows, &config, sampled)?;
     model.save_calibration(&args.model)?;
     if json {
         return render::json(&outputs);

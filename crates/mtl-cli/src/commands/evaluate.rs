@@ -2,7 +2,7 @@
 
 mod by_segment;
 
-use mtl_data::{STREAM_BLOCK_ROWS, read_beside, read_rows};
+use mtl_data::read_beside;
 use mtl_eval::{BinaryReport, ClassReport, RegressionReport};
 use mtl_train::{BySegment, Evaluated, Evaluation, Importance, Scored, gates, measure};
 
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
         commands::prepare_folder(folder.as_deref())?;
     }
     let (model, options) = commands::open(&args.model)?;
-    let rows = read_rows(&args.data, model.schema(), &options, STREAM_BLOCK_ROWS)?;
+    let rows = commands::labelled(&model, &options, &args.data)?;
     let columns = match &args.explain.by[..] {
         [] => Vec::new(),
         columns => read_beside(&args.data, columns, &options)?,

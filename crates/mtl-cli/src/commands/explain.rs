@@ -1,11 +1,11 @@
 //! What is told of rows beside their metrics: those of segments, and what features are worth.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mtl_data::{ColumnBeside, RowSource, STREAM_BLOCK_ROWS};
-use mtl_feature::FeatureTable;
 use mtl_model::Model;
 use mtl_train::{BySegment, Importance, ImportanceConfig, Scored, SegmentConfig, importance};
 
@@ -19,8 +19,7 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    /// `columns` are those of `--by`, with a value for each row. Of rows that stay in their files, the
-    /// first block tells what features are worth: values change places in memory.
+    /// `columns` are those of `--by`, with a value for each row.
     pub(crate) fn of(
         model: &Model,
         (rows, scored): (&dyn RowSource, &Scored),
@@ -34,27 +33,25 @@ impl Explained {
             repeats: repeats.get(),
             ..ImportanceConfig::default()
         };
-        let importance = match (args.importance, rows.held()) {
-            (None, _) => None,
-            (Some(repeats), Some(table)) => Some(measured(model, table, &config(repeats))?),
-            (Some(repeats), None) => {
-                let first = rows.blocks(Some(STREAM_BLOCK_ROWS)).next().transpose()?;
-                let first = first.unwrap_or_default();
-                Some(measured(model, &first, &config(repeats))?)
-            }
-        };
+        let importance =
+            args.importance.map(|repeats| measured(model, rows, &config(repeats))).transpose()?;
         Ok(Self { segments, importance })
     }
 }
 
-/// The importance of every feature, with a bar.
+/// The importance of every feature, with a bar. Of rows that stay in their files, the first block
+/// tells it: values change places in memory.
 pub(crate) fn measured(
     model: &Model,
-    table: &FeatureTable,
+    rows: &dyn RowSource,
     config: &ImportanceConfig,
 ) -> anyhow::Result<Importance> {
+    let first = match rows.held() {
+        Some(table) => Cow::Borrowed(table),
+        None => rows.blocks(Some(STREAM_BLOCK_ROWS)).next().transpose()?.unwrap_or_default(),
+    };
     let bar = bar();
-    let found = importance(model, table, config, &mut |done, total| {
+    let found = importance(model, &first, config, &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     });

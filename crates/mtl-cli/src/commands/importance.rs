@@ -1,6 +1,5 @@
 //! `mtl importance`: how much worse a trained model gets without what a feature says.
 
-use mtl_feature::Targets;
 use mtl_train::{Drop, Importance, ImportanceConfig};
 
 use crate::args::ImportanceArgs;
@@ -9,13 +8,13 @@ use crate::{commands, render};
 
 pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
-    let table = commands::encode(&model, &options, &args.data, Targets::Required)?;
+    let rows = commands::labelled(&model, &options, &args.data)?;
     let config = ImportanceConfig {
         repeats: args.repeats,
         seed: args.seed,
         within_groups: args.within_groups,
     };
-    let found = measured(&model, &table, &config)?;
+    let found = measured(&model, &rows, &config)?;
     if json {
         return render::json(&found);
     }

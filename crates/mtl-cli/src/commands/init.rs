@@ -14,6 +14,7 @@ use mtl_data::{ReadOptions, Reader};
 use crate::args::InitArgs;
 use crate::render;
 use column::Column;
+use role::{Role, is_spoiled};
 
 /// Rows that are looked at: enough to tell an id from a number.
 const ROWS: usize = 100_000;
@@ -28,6 +29,17 @@ pub(crate) fn run(args: &InitArgs, json: bool) -> anyhow::Result<()> {
     let file = data_path(&args.data, &out)?;
     let toml = text::configuration((&file, delimiter), &out, n_rows, &columns, &roles);
     write_new(&out, &toml)?;
+    for (column, _) in columns.iter().zip(&roles).filter(|(_, role)| **role == Role::Label) {
+        if let Some((row, value)) = column.first_other.as_ref().filter(|_| is_spoiled(column)) {
+            eprintln!(
+                "warning: {}: row {row}, column `{}`: found {value}, expected 0 or 1 ({} cells like it): \
+                 it is taken for a label, and training stops there until they are mended",
+                args.data.display(),
+                column.name,
+                column.others()
+            );
+        }
+    }
     if json {
         return render::json(&serde_json::json!({ "config": out, "rows": n_rows }));
     }
@@ -62,7 +74,7 @@ fn look(path: &Path, delimiter: Option<char>) -> anyhow::Result<(Vec<Column>, us
         let chunk = chunk?;
         for column in &mut columns {
             if let Some(cells) = chunk.column(&column.name) {
-                column.observe(cells);
+                column.observe(cells, chunk.rows());
             }
         }
         n_rows += chunk.n_rows();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use mtl_data::read_table;
 use mtl_feature::Targets;
 use mtl_model::Model;
 use mtl_nn::Role;
@@ -52,7 +53,9 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
     let noted = Noted::read(&args.model)?;
     let gates = match &args.data {
-        Some(file) => gates(&model, &commands::encode(&model, &options, file, Targets::Ignored)?)?,
+        Some(file) => {
+            gates(&model, &read_table(file, model.schema(), &options, Targets::Ignored)?)?
+        }
         None => noted.gates,
     };
     let inspection = Inspection {

@@ -21,8 +21,7 @@ pub(crate) mod tune_fusion;
 use std::path::Path;
 
 use anyhow::Context;
-use mtl_data::{ReadOptions, read_table};
-use mtl_feature::{FeatureTable, Targets};
+use mtl_data::{ReadOptions, RowSource, STREAM_BLOCK_ROWS, read_rows};
 use mtl_model::Model;
 use mtl_train::RunConfig;
 
@@ -49,14 +48,13 @@ pub(crate) fn open(folder: &Path) -> anyhow::Result<(Model, ReadOptions)> {
     Ok((model, config.data.read_options()?))
 }
 
-/// A file encoded by a model's schema.
-pub(crate) fn encode(
+/// The rows of a file with labels: of more than a block, a stream.
+pub(crate) fn labelled(
     model: &Model,
     options: &ReadOptions,
     file: &Path,
-    targets: Targets,
-) -> anyhow::Result<FeatureTable> {
-    Ok(read_table(file, model.schema(), options, targets)?)
+) -> anyhow::Result<Box<dyn RowSource>> {
+    Ok(read_rows(file, model.schema(), options, STREAM_BLOCK_ROWS)?)
 }
 
 /// Writes a file, naming it in the error.

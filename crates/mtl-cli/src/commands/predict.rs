@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mtl_data::write_columns;
+use mtl_data::{ColumnWriter, encode_blocks};
 use mtl_feature::Targets;
 use mtl_model::Scorer;
 use serde_json::json;
@@ -10,16 +10,33 @@ use serde_json::json;
 use crate::args::PredictArgs;
 use crate::{commands, render};
 
+/// Rows that are in memory at a time; those of a row group of a Parquet file.
+const BLOCK_ROWS: usize = 1 << 18;
+
 pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
-    let table = commands::encode(&model, &options, &args.data, Targets::Ignored)?;
-    let precision = args.precision.precision();
-    let predictions = Scorer::with_precision(Arc::new(model), precision).score(&table)?;
-    write_columns(&args.out, commands::predictions::columns(&predictions).collect())?;
-    let (rows, out) = (table.n_rows(), args.out.display().to_string());
+    let model = Arc::new(model);
+    let mut scorer = Scorer::with_precision(Arc::clone(&model), args.precision.precision());
+    let (mut file, mut names, mut rows) = (None::<ColumnWriter>, Vec::new(), 0);
+    let (data, schema) = (&args.data, model.schema());
+    encode_blocks(data, schema, &options, Targets::Ignored, BLOCK_ROWS, |table| {
+        let predictions = scorer.score(&table)?;
+        rows += table.n_rows();
+        let columns = commands::predictions::columns(&predictions).collect();
+        match &mut file {
+            Some(file) => file.write(columns)?,
+            None => {
+                file = Some(ColumnWriter::create(&args.out, columns)?);
+                names = predictions.names().to_vec();
+            }
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    file.map(ColumnWriter::finish).transpose()?;
+    let out = args.out.display().to_string();
     if json {
-        return render::json(&json!({ "rows": rows, "columns": predictions.names(), "out": out }));
+        return render::json(&json!({ "rows": rows, "columns": names, "out": out }));
     }
-    say!("wrote {rows} rows of {} to {out}", predictions.names().join(", "));
+    say!("wrote {rows} rows of {} to {out}", names.join(", "));
     Ok(())
 }

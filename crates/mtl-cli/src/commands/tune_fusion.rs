@@ -1,7 +1,6 @@
 //! `mtl tune-fusion`: the formula that ranks best, for `mtl serve`.
 
 use anyhow::Context;
-use mtl_feature::Targets;
 use mtl_model::write_fusion;
 use mtl_train::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 
@@ -10,13 +9,13 @@ use crate::{commands, render};
 
 pub(crate) fn run(args: &TuneFusionArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
-    let table = commands::encode(&model, &options, &args.data, Targets::Required)?;
-    let tuned = tune_fusion(&model, &table, &config(args)?)?;
+    let rows = commands::labelled(&model, &options, &args.data)?;
+    let tuned = tune_fusion(&model, &rows, &config(args)?)?;
     write_fusion(&args.model, &tuned.best.fusion)?;
     if json {
         return render::json(&tuned);
     }
-    print(&tuned, table.groups().is_some());
+    print(&tuned, model.schema().group().is_some());
     println!("wrote {} to {}", tuned.best.fusion, args.model.join("fusion.toml").display());
     Ok(())
 }

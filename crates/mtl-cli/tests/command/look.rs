@@ -66,6 +66,17 @@ fn a_first_configuration_runs_as_it_is_and_replaces_nothing() {
     };
     assert_eq!((implied("bought", "is_click"), implied("is_click", "bought")), (1, 0));
 
+    // The chain that the labels' nesting suggests, switched on as its comment says.
+    let (before, chain) = config.split_once("# [chain]").expect("labels nest");
+    let features = before.split_once("\n[[task]]").unwrap().0;
+    let mut on = format!("{features}\n[chain]{}", chain.replace("\n# ", "\n"));
+    on = on.replace("\nepochs = 10", "\nepochs = 1");
+    home.write("chain.toml", &on);
+    home.mtl("train chain.toml --out chain").ok();
+    let events = ["is_click_in_chain", "added_to_cart_in_chain", "bought_in_chain"];
+    let said = home.mtl("inspect chain --json").json().to_string();
+    assert!(events.iter().all(|event| said.contains(event)), "{said}");
+
     home.mtl("init shop.csv").fails("shop.toml is there already, expected another --out");
     assert_eq!(home.text("shop.toml"), config);
     home.mtl("init shop.csv --out other.toml --labels bougt").fails("did you mean `bought`?");
@@ -79,6 +90,37 @@ fn a_first_configuration_runs_as_it_is_and_replaces_nothing() {
         home.mtl(&format!("init {file} --out {file}.toml")).ok();
         home.mtl(&format!("check {file}.toml")).ok();
     }
+}
+
+#[test]
+fn a_label_with_a_bad_cell_is_no_feature() {
+    let home = Home::new();
+    let mut text = "user,price,like_count,liked\n".to_owned();
+    for i in 0..200_usize {
+        // Counts of likes are 0 and 1 but for a few, too, and are known before.
+        let count = if i % 50 == 9 { 2 } else { i % 2 };
+        let liked = match i {
+            40 => "yes",
+            41 => "2",
+            _ if i % 3 == 0 => "1",
+            _ => "0",
+        };
+        writeln!(text, "u{},{}.5,{count},{liked}", i % 9, i % 31).unwrap();
+    }
+    home.write("shop.csv", &text);
+    let ran = home.mtl("init shop.csv");
+    let said = ran.stderr();
+    let expected =
+        "shop.csv: row 42, column `liked`: found `yes`, expected 0 or 1 (2 cells like it)";
+    assert!(said.starts_with("warning: ") && said.contains(expected), "{said}");
+    let table: toml::Table = home.text("shop.toml").parse().unwrap();
+    let names = |list: &str| -> Vec<String> {
+        let items = table[list].as_array().unwrap().iter();
+        items.map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("task"), ["liked"]);
+    assert_eq!(names("feature"), ["user", "price", "like_count"]);
+    home.mtl("train shop.toml --out m").fails("shop.csv: row 42, column `liked`: found `yes`");
 }
 
 #[test]

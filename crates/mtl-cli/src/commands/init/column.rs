@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mtl_feature::{Cell, Key, RawColumn, is_datetime};
+use mtl_feature::{Cell, Key, RawColumn, Rows, is_datetime};
 
 /// Distinct values that are kept: more are "many", whatever their number.
 const MOST: usize = 50_000;
@@ -21,6 +21,10 @@ pub(super) struct Column {
     pub(super) numbers: usize,
     pub(super) zeros: usize,
     pub(super) ones: usize,
+    /// The rows that hold 1, counted from 0.
+    pub(super) ones_at: Vec<usize>,
+    /// The first cell that holds neither 0 nor 1: its row in the file, and its value.
+    pub(super) first_other: Option<(u64, String)>,
     pub(super) smallest: f64,
     pub(super) largest: f64,
     /// Texts that are a date, and those with a time of day.
@@ -45,6 +49,8 @@ impl Column {
             numbers: 0,
             zeros: 0,
             ones: 0,
+            ones_at: Vec::new(),
+            first_other: None,
             smallest: f64::INFINITY,
             largest: f64::NEG_INFINITY,
             dates: 0,
@@ -61,9 +67,21 @@ impl Column {
         self.rows - self.missing
     }
 
-    pub(super) fn observe(&mut self, column: &RawColumn) {
+    /// Cells that hold something else than 0 and 1.
+    pub(super) fn others(&self) -> usize {
+        self.present() - self.zeros - self.ones
+    }
+
+    pub(super) fn observe(&mut self, column: &RawColumn, rows: &Rows) {
         for i in 0..column.len() {
+            let (row, others, ones) = (self.rows, self.others(), self.ones);
             self.observe_cell(column.cell(i));
+            if self.ones > ones {
+                self.ones_at.push(row);
+            }
+            if self.first_other.is_none() && self.others() > others {
+                self.first_other = Some((rows.number(i), column.cell(i).quoted()));
+            }
         }
     }
 

@@ -36,6 +36,9 @@ const LABELS: [&str; 19] = [
 const GROUPS: [&str; 8] =
     ["user", "uid", "member", "customer", "visitor", "account", "session", "device"];
 
+/// Words that make a name one of counts, which are 0 and 1 nearly always and no label.
+const COUNTS: [&str; 6] = ["count", "cnt", "num", "total", "times", "n_"];
+
 /// A role for each column.
 ///
 /// # Errors
@@ -54,7 +57,8 @@ pub(super) fn roles(columns: &[Column], labels: Option<&[String]>) -> anyhow::Re
     }
     let is_label = |column: &Column| match labels {
         Some(labels) => labels.contains(&column.name),
-        None => could_be_label(column) && (sounds(column, &LABELS) || !any_sounds(columns)),
+        None if is_binary(column) => sounds(column, &LABELS) || !any_sounds(columns),
+        None => is_spoiled(column),
     };
     if !columns.iter().any(is_label) {
         bail!("no column holds 0 and 1 alone, expected a label (name some by --labels A,B)");
@@ -81,13 +85,22 @@ pub(super) fn roles(columns: &[Column], labels: Option<&[String]>) -> anyhow::Re
     Ok(roles)
 }
 
-fn could_be_label(column: &Column) -> bool {
-    let (zeros, ones) = (column.zeros, column.ones);
-    zeros > 0 && ones > 0 && zeros + ones == column.present()
+fn is_binary(column: &Column) -> bool {
+    column.zeros > 0 && column.ones > 0 && column.others() == 0
+}
+
+/// Whether a column was a label but for a few cells. As a feature it would tell what is to be predicted.
+pub(super) fn is_spoiled(column: &Column) -> bool {
+    let few = column.others() > 0 && 20 * column.others() <= column.present();
+    few && column.zeros > 0
+        && column.ones > 0
+        && sounds(column, &LABELS)
+        && !sounds(column, &COUNTS)
 }
 
 fn any_sounds(columns: &[Column]) -> bool {
-    columns.iter().any(|column| could_be_label(column) && sounds(column, &LABELS))
+    let is_label = |column| is_binary(column) && sounds(column, &LABELS);
+    columns.iter().any(|column| is_label(column) || is_spoiled(column))
 }
 
 fn sounds(column: &Column, words: &[&str]) -> bool {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::column::Column;
-use super::role::Role;
+use super::role::{Role, is_spoiled};
 
 /// Values from which on a name must come twice to be known.
 const MANY: usize = 1000;
@@ -43,6 +43,7 @@ pub(super) fn configuration(
     for (column, _) in all().filter(|(_, role)| **role == Role::Label) {
         task(&mut text, column);
     }
+    chain(&mut text, &nested(columns, roles));
     model(&mut text, n_rows);
     text
 }
@@ -58,7 +59,7 @@ fn feature(text: &mut String, column: &Column, role: &Role) {
         Role::Categorical { .. } => {
             let _ = write!(text, "\n[[feature]]\nname = {name}\nkind = \"categorical\"");
             let _ = writeln!(text, "                # {distinct} values");
-            if column.zeros + column.ones == column.present() {
+            if column.others() == 0 {
                 text.push_str(
                     "# 0 and 1: if it is an outcome, make it a [[task]] or take it away\n",
                 );
@@ -112,22 +113,76 @@ fn feature(text: &mut String, column: &Column, role: &Role) {
 }
 
 fn task(text: &mut String, column: &Column) {
-    let is_binary = column.zeros + column.ones == column.present();
-    let plain = column.name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let name: String = column
-        .name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' })
-        .collect();
+    let is_binary = column.others() == 0 || is_spoiled(column);
+    let name = plain(&column.name);
     let _ = write!(text, "\n[[task]]\nname = {}\n", quoted(&name));
-    if !plain {
+    if name != column.name {
         let _ = writeln!(text, "label = {}", quoted(&column.name));
     }
     if is_binary {
         let rate = 100.0 * column.ones as f64 / column.present().max(1) as f64;
         let _ = writeln!(text, "# 1 in {rate:.2} % of the rows that have it");
+        if let Some((row, value)) = &column.first_other {
+            let n = column.others();
+            let _ = writeln!(
+                text,
+                "# row {row} holds {value}, expected 0 or 1 ({n} rows like it): mend the data"
+            );
+        }
     } else {
         text.push_str("kind = \"regression\"\n");
+    }
+}
+
+/// Labels of which each happens only where the one before did, the commonest first.
+fn nested<'c>(columns: &'c [Column], roles: &[Role]) -> Vec<&'c Column> {
+    let labels = columns.iter().zip(roles).filter(|(_, role)| **role == Role::Label);
+    let mut labels: Vec<&Column> =
+        labels.map(|(column, _)| column).filter(|column| column.others() == 0).collect();
+    labels.sort_by_key(|column| std::cmp::Reverse(column.ones));
+    let inside = |inner: &Column, outer: &Column| {
+        inner.ones < outer.ones
+            && inner.missing == 0
+            && outer.missing == 0
+            && inner.ones_at.iter().all(|row| outer.ones_at.binary_search(row).is_ok())
+    };
+    let from = |first: usize| {
+        labels[first + 1..].iter().fold(vec![labels[first]], |mut chain, label| {
+            if chain.last().is_some_and(|last| inside(label, last)) {
+                chain.push(label);
+            }
+            chain
+        })
+    };
+    // Of the longest the one that starts with the commonest label.
+    let longest = (0..labels.len()).map(from).rev().max_by_key(Vec::len).unwrap_or_default();
+    if longest.len() < 2 { Vec::new() } else { longest }
+}
+
+/// The chain that nested labels suggest, for the reader to switch on.
+fn chain(text: &mut String, labels: &[&Column]) {
+    if labels.is_empty() {
+        return;
+    }
+    let names: Vec<String> = labels.iter().map(|label| quoted(&label.name)).collect();
+    let _ = write!(
+        text,
+        "\n# {} happen only one after the other. To train their probabilities over all rows\n\
+         # (docs/esm.md), take these marks away, and the [[task]]s that need no tower of their own:\n\
+         # [chain]\n",
+        names.join(", ")
+    );
+    let mut from = "impression".to_owned();
+    for label in labels {
+        let event = format!("{}_in_chain", plain(&label.name));
+        let _ = write!(
+            text,
+            "# [[chain.event]]\n# name = {0}\n# from = {1}\n# tower = {0}\n# label = {2}\n",
+            quoted(&event),
+            quoted(&from),
+            quoted(&label.name)
+        );
+        from = event;
     }
 }
 
@@ -146,6 +201,12 @@ fn model(text: &mut String, n_rows: usize) {
          dense = {{ kind = \"adam\", lr = 1e-3 }}\n\
          tables = {{ kind = \"adagrad\", lr = 0.05 }}   # embeddings learn faster so\n"
     );
+}
+
+/// A name that towers and outputs may have.
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
 }
 
 fn line(text: &mut String, content: &str, comment: &str) {
