@@ -257,7 +257,7 @@ pub fn encode_blocks<E: From<Error>>(
     let in_file = |error| Error::in_file(path, error);
     let encoder = schema.encoder(reader.names(), targets).map_err(in_file)?;
     let (mut table, mut given) = (encoder.table(), false);
-    on_a_thread(reader, &encoder.columns(), |chunk| {
+    on_a_thread(reader, &encoder.columns(), |chunk| -> std::result::Result<(), E> {
         encoder.encode(&chunk, &mut table).map_err(in_file)?;
         if table.n_rows() < block_rows {
             return Ok(());
@@ -285,7 +285,7 @@ pub fn read_rows(
     let encoder = schema.encoder(reader.names(), Targets::Required).map_err(in_file)?;
     let (mut table, mut n_rows) = (encoder.table(), 0);
     let columns = encoder.columns();
-    on_a_thread(reader, &columns, |chunk| {
+    on_a_thread(reader, &columns, |chunk| -> Result<()> {
         encoder.encode(&chunk, &mut table).map_err(in_file)?;
         n_rows += chunk.n_rows();
         if n_rows > held_rows {

@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
+#[path = "suite/common/mod.rs"]
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};

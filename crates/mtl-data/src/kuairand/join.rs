@@ -116,7 +116,7 @@ impl Table {
             .map_err(|error| Error::in_file(path, error))?;
         let mut row_of = HashMap::new();
         let mut pieces: Vec<Piece> = columns.iter().map(|_| Piece::default()).collect();
-        on_a_thread(reader, &names, |chunk| {
+        on_a_thread(reader, &names, |chunk| -> Result<()> {
             index(path, id, &chunk, &mut row_of)?;
             for (name, piece) in columns.iter().zip(&mut pieces) {
                 if let Some(column) = chunk.column(name) {

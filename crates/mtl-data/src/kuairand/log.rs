@@ -46,7 +46,7 @@ impl Log {
             // Every column, for only rows that are equal in all of them are duplicates.
             let names = reader.names().to_vec();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            on_a_thread(reader, &names, |chunk| {
+            on_a_thread(reader, &names, |chunk| -> Result<()> {
                 hash_rows(&chunk, &mut hashes);
                 let chunk = derived(path, kept(chunk, set)?.compact(), set, &mut dates)?;
                 chunks.push((path.clone(), chunk));

@@ -292,6 +292,19 @@ impl Job {
     }
 }
 
+/// A statement for each of some constants below a limit. A loop over registers is unrolled by the
+/// optimiser alone: without it, as in tests, sums would lie in memory and a product take a hundred
+/// times as long.
+#[cfg(target_arch = "x86_64")]
+macro_rules! unrolled {
+    ($i:ident in [$($n:literal)*] below $limit:ident: $body:block) => {
+        $({
+            const $i: usize = $n;
+            if $i < $limit $body
+        })*
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::{
@@ -374,31 +387,33 @@ mod avx512 {
                 }
             }
             let mut sums = [[_mm512_setzero_ps(); REGISTERS]; ROWS];
-            for i in 0..job.inner {
+            let mut i = 0;
+            while i < job.inner {
                 let mut b = [_mm512_setzero_si512(); REGISTERS];
-                for v in 0..REGISTERS {
-                    b[v] = _mm512_loadu_si512(job.b.add(i * job.b_step + v * 16).cast());
-                }
-                for r in 0..ROWS {
-                    let a = *job.a.add(r * job.a_row + i * job.a_step);
-                    for v in 0..REGISTERS {
-                        sums[r][v] = multiply(sums[r][v], a, b[v]);
-                    }
-                }
+                unrolled!(V in [0 1] below REGISTERS: {
+                    b[V] = _mm512_loadu_si512(job.b.add(i * job.b_step + 16 * V).cast());
+                });
+                unrolled!(R in [0 1 2 3 4 5 6 7 8 9 10 11 12 13] below ROWS: {
+                    let a = *job.a.add(R * job.a_row + i * job.a_step);
+                    unrolled!(V in [0 1] below REGISTERS: {
+                        sums[R][V] = multiply(sums[R][V], a, b[V]);
+                    });
+                });
+                i += 1;
             }
-            for r in 0..ROWS {
-                for v in 0..REGISTERS {
-                    let mask = ((1u32 << job.cols.saturating_sub(16 * v).min(16)) - 1) as u16;
+            unrolled!(R in [0 1 2 3 4 5 6 7 8 9 10 11 12 13] below ROWS: {
+                unrolled!(V in [0 1] below REGISTERS: {
+                    let mask = ((1u32 << job.cols.saturating_sub(16 * V).min(16)) - 1) as u16;
                     // The pointer may lie past the end where the mask is empty.
-                    let to = job.c.wrapping_add(r * job.c_row + 16 * v);
-                    let from = job.from.wrapping_add(r * job.from_row + 16 * v);
+                    let to = job.c.wrapping_add(R * job.c_row + 16 * V);
+                    let from = job.from.wrapping_add(R * job.from_row + 16 * V);
                     let sum = match job.from.is_null() {
-                        true => sums[r][v],
-                        false => _mm512_add_ps(_mm512_maskz_loadu_ps(mask, from), sums[r][v]),
+                        true => sums[R][V],
+                        false => _mm512_add_ps(_mm512_maskz_loadu_ps(mask, from), sums[R][V]),
                     };
                     _mm512_mask_storeu_ps(to, mask, sum);
-                }
-            }
+                });
+            });
         }
     }
 }
@@ -433,29 +448,31 @@ mod avx2 {
                 _mm_prefetch::<_MM_HINT_T0>(job.c.wrapping_add(r * job.c_row).cast());
             }
             let mut sums = [[_mm256_setzero_ps(); REGISTERS]; ROWS];
-            for i in 0..job.inner {
+            let mut i = 0;
+            while i < job.inner {
                 let mut b = [_mm256_setzero_ps(); REGISTERS];
-                for v in 0..REGISTERS {
-                    b[v] = _mm256_loadu_ps(job.b.add(i * job.b_step + 8 * v).cast());
-                }
-                for r in 0..ROWS {
-                    let a = job.a.add(r * job.a_row + i * job.a_step).cast::<f32>();
+                unrolled!(V in [0 1] below REGISTERS: {
+                    b[V] = _mm256_loadu_ps(job.b.add(i * job.b_step + 8 * V).cast());
+                });
+                unrolled!(R in [0 1 2 3 4 5] below ROWS: {
+                    let a = job.a.add(R * job.a_row + i * job.a_step).cast::<f32>();
                     let a = _mm256_broadcast_ss(&*a);
-                    for v in 0..REGISTERS {
-                        sums[r][v] = _mm256_fmadd_ps(a, b[v], sums[r][v]);
-                    }
-                }
+                    unrolled!(V in [0 1] below REGISTERS: {
+                        sums[R][V] = _mm256_fmadd_ps(a, b[V], sums[R][V]);
+                    });
+                });
+                i += 1;
             }
-            for v in 0..REGISTERS {
-                let cols = job.cols.saturating_sub(8 * v);
+            unrolled!(V in [0 1] below REGISTERS: {
+                let cols = job.cols.saturating_sub(8 * V);
                 let mask = mask(cols);
-                for r in 0..ROWS {
+                unrolled!(R in [0 1 2 3 4 5] below ROWS: {
                     // The pointer may lie past the end where the mask is empty.
-                    let to = job.c.wrapping_add(r * job.c_row + 8 * v);
-                    let from = job.from.wrapping_add(r * job.from_row + 8 * v);
+                    let to = job.c.wrapping_add(R * job.c_row + 8 * V);
+                    let from = job.from.wrapping_add(R * job.from_row + 8 * V);
                     let sum = match job.from.is_null() {
-                        true => sums[r][v],
-                        false => _mm256_add_ps(_mm256_maskload_ps(from, mask), sums[r][v]),
+                        true => sums[R][V],
+                        false => _mm256_add_ps(_mm256_maskload_ps(from, mask), sums[R][V]),
                     };
                     // On Zen 3 a masked store takes as long as 24 of the additions above.
                     if cols >= 8 {
@@ -463,8 +480,8 @@ mod avx2 {
                     } else {
                         _mm256_maskstore_ps(to, mask, sum);
                     }
-                }
-            }
+                });
+            });
         }
     }
 

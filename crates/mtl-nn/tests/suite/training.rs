@@ -1,10 +1,8 @@
 //! What a training step and a prediction promise.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{ITEMS, Settings, batch, bits, model};
+use crate::common::{ITEMS, Settings, batch, bits, model};
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::layers::{Activation, Mlp};
 use mtl_nn::ops::{Embed, Part, RowLoss, SquaredError};

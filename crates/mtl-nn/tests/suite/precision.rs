@@ -1,11 +1,9 @@
 //! Training steps under every choice of product kernels: what a mask of the processor's
 //! instructions changes, and what bf16 does.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Settings, batch, bits, model};
+use crate::common::{Settings, batch, bits, model};
 use mtl_nn::kernel::{Instructions, Kernels, Precision};
 use mtl_nn::{Optimiser, OptimiserConfig, Params, Result, Scalar, Shared, Step};
 

@@ -3,11 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{chain6, three_branches};
+use crate::common::{chain6, three_branches};
 use mtl_esm::{BehaviourGraph, Edge, Event, Preset, Program, Result};
 use mtl_nn::Scalar;
 use mtl_nn::ops::sigmoid;
@@ -36,7 +34,7 @@ fn close(what: &str, found: f64, expected: f64) {
 
 #[test]
 fn every_event_equals_the_reference_of_many_digits() -> Result<()> {
-    let cases: Value = serde_json::from_str(include_str!("golden/reference.json")).unwrap();
+    let cases: Value = serde_json::from_str(include_str!("../golden/reference.json")).unwrap();
     let graphs: BTreeMap<_, _> = graphs()?.into_iter().collect();
     let mut n = 0;
     for case in cases.as_array().unwrap() {

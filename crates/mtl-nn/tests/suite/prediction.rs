@@ -1,10 +1,8 @@
 //! Predictions by packed weights: the bits of those by weights as they lie, of any number of rows.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Settings, batch, model, on_threads};
+use crate::common::{Settings, batch, model, on_threads};
 use mtl_nn::kernel::{Instructions, Kernels, Precision};
 use mtl_nn::{Batch, Frozen, Graph, Params, Predictor, Result};
 

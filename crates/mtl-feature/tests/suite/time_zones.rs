@@ -6,7 +6,7 @@ use mtl_feature::{
     SchemaSpec, Targets, TimeZone, Values,
 };
 
-const GOLDEN: &str = include_str!("golden/time_zones.csv");
+const GOLDEN: &str = include_str!("../golden/time_zones.csv");
 
 /// A zone, its instants and, for each, hour, weekday, day and month.
 type Golden = (&'static str, Vec<i64>, Vec<[u32; 4]>);

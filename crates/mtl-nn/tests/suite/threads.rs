@@ -1,10 +1,8 @@
 //! The trained model is the same, bit for bit, for any number of threads.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Settings, batch, bits, model, on_threads};
+use crate::common::{Settings, batch, bits, model, on_threads};
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::kernel::{Instructions, Kernels, Precision};
 use mtl_nn::{Optimiser, OptimiserConfig, Params, Result, Rule, Scalar, Step, TableUpdate};

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{chain6, three_branches};
+use crate::common::{chain6, three_branches};
 use mtl_esm::{AttachedChain, BehaviourGraph, ChainLoss, Preset, Result};
 use mtl_nn::ops::{Embed, Part};
 use mtl_nn::{

@@ -52,7 +52,7 @@ struct GoldenStep {
 
 #[test]
 fn every_methods_first_updates_equal_the_reference() -> Result<(), Anything> {
-    let golden: Golden = serde_json::from_str(include_str!("golden_weighting/golden.json"))?;
+    let golden: Golden = serde_json::from_str(include_str!("../golden_weighting/golden.json"))?;
     // 8 rows repeated 40 times have the same means, and fill two shards.
     for copies in [1, 40] {
         let graph = Arc::new(graph()?);
@@ -67,7 +67,7 @@ fn every_methods_first_updates_equal_the_reference() -> Result<(), Anything> {
 
 #[test]
 fn no_method_is_without_a_reference() -> Result<(), Anything> {
-    let golden: Golden = serde_json::from_str(include_str!("golden_weighting/golden.json"))?;
+    let golden: Golden = serde_json::from_str(include_str!("../golden_weighting/golden.json"))?;
     let found: BTreeSet<&str> = golden.cases.iter().map(|case| case.config.name()).collect();
     assert_eq!(found, WeightingConfig::NAMES.iter().copied().collect());
     Ok(())

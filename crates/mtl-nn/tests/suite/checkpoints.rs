@@ -1,10 +1,8 @@
 //! Saved, loaded and gone on with: the same bits as never having stopped.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Settings, batch, bits, model};
+use crate::common::{Settings, batch, bits, model};
 use mtl_nn::checkpoint::{SavedOptimiser, SavedParams, Values, decode, encode, write_atomic};
 use mtl_nn::layers::{Activation, Mlp};
 use mtl_nn::{

@@ -1,0 +1,11 @@
+//! One suite of what training promises: the loop, its losses and weightings, calibration, tuning and
+//! importance.
+
+mod calibration;
+mod importance;
+mod task_losses;
+mod training;
+mod tuning;
+mod weighting_architectures;
+mod weighting_fit;
+mod weighting_golden;
