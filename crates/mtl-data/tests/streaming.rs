@@ -158,7 +158,8 @@ fn one_pass_gives_the_rows_of_a_file_in_blocks() {
     let home = TempDir::new().unwrap();
     files(&home);
     let data = load(&config(&home, ALL), features(), labels()).unwrap();
-    let options = ReadOptions::default();
+    let mut options = ReadOptions::default();
+    options.chunk_rows = 7;
     let in_blocks = |file: &Path, block_rows| {
         let mut blocks = Vec::new();
         encode_blocks(file, &data.schema, &options, Targets::Ignored, block_rows, |table| {
@@ -168,11 +169,13 @@ fn one_pass_gives_the_rows_of_a_file_in_blocks() {
         .map(|()| blocks)
         .map_err(|error| error.to_string())
     };
-    let file = home.path().join("day-2.parquet"); // in row groups of 7
-    let table = read_table(&file, &data.schema, &options, Targets::Ignored).unwrap();
-    assert_eq!(in_blocks(&file, 10).unwrap(), blocks(&table, Some(14)).unwrap());
-    assert_eq!(in_blocks(&file, 15).unwrap(), blocks(&table, Some(21)).unwrap());
-    assert_eq!(in_blocks(&file, 30).unwrap(), std::slice::from_ref(&table));
+    for file in ["day-2.parquet", "day-1.csv"].map(|name| home.path().join(name)) {
+        let table = read_table(&file, &data.schema, &options, Targets::Ignored).unwrap();
+        for (block_rows, given) in [(1, 7), (10, 14), (15, 21), (100, 100)] {
+            let expected = blocks(&table, Some(given)).unwrap();
+            assert_eq!(in_blocks(&file, block_rows).unwrap(), expected, "{}", file.display());
+        }
+    }
 
     let empty = home.path().join("empty.csv");
     fs::write(&empty, HEADER).unwrap();
@@ -181,6 +184,7 @@ fn one_pass_gives_the_rows_of_a_file_in_blocks() {
 
     // The caller may end it, and what is wrong with a row ends it.
     let mut seen = 0;
+    let file = home.path().join("day-1.csv");
     let ended = encode_blocks(&file, &data.schema, &options, Targets::Ignored, 1, |_| {
         seen += 1;
         if seen < 2 {
