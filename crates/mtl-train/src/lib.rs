@@ -12,6 +12,7 @@ mod fit;
 mod gates;
 mod importance;
 mod initial_losses;
+mod last_good;
 mod monitor;
 mod observer;
 mod progress;
@@ -38,6 +39,7 @@ pub use evaluate::{CalibrationChange, Evaluation, NamedMetrics, TaskMetrics, eva
 pub use fit::{EpochRecord, Fitted, History, Validated, fit};
 pub use gates::{Gate, gates};
 pub use importance::{Baseline, Drop, FeatureImportance, Importance, ImportanceConfig, importance};
+pub use last_good::LastGood;
 pub use monitor::Monitor;
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};

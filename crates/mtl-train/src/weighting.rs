@@ -213,7 +213,8 @@ impl Weighting {
     ///
     /// # Errors
     /// Those of [`Step::run_weighed`], in which case nothing was updated; a loss that is not finite
-    /// at the second look that FAMO takes after the update.
+    /// at the second look that FAMO takes after the update, which is then made ([`Optimiser::steps`]
+    /// tells): the values from before are for the caller to keep, as [`crate::fit`] does.
     pub fn run<'s, S: Scalar>(
         &mut self,
         step: &'s mut Step<S>,

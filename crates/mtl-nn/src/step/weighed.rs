@@ -115,6 +115,8 @@ impl<S: Scalar> Step<S> {
     ) -> Result<(StepReport<'_>, &[f64])> {
         let n = self.prepare(params, batch.rows);
         self.run_shards(params, batch, Mode::Train { seed, step }, n, Passes::Forward);
+        // The step may have ended before it scaled any loss.
+        self.scaled_losses.resize(self.losses.len(), 0.0);
         std::mem::swap(&mut self.losses, &mut self.scaled_losses);
         let looked = self.collect_losses(n, step);
         std::mem::swap(&mut self.losses, &mut self.scaled_losses);

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod importance;
+mod last_good;
 mod task_losses;
 mod training;
 mod tuning;
