@@ -34,9 +34,11 @@ pub struct EpochRecord {
     pub validation: Vec<Validated>,
     /// Mean norm of the gradient.
     pub gradient_norm: f64,
-    /// Mean weight of each loss, by name, where a weighting gives them.
+    /// Mean weight of each loss, by name, where a weighting gives them: over the steps in which a row
+    /// carries its label, as with `losses`. A loss that no step has is left out.
     pub weights: Vec<(String, f64)>,
-    /// Mean norm of each loss's gradient over the shared parameters, where it is taken.
+    /// Mean norm of each loss's gradient over the shared parameters, over the same steps, where it is
+    /// taken.
     pub loss_gradient_norms: Vec<(String, f64)>,
     /// Mean cosine between the gradients of two losses over the shared parameters, where they are
     /// taken: below 0 the losses conflict.

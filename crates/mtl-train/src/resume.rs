@@ -15,7 +15,7 @@ use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
 /// Numbered anew whenever what it holds changes.
-const KIND: &str = "mtl training state 3";
+const KIND: &str = "mtl training state 4";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.

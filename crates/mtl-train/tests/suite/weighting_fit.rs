@@ -277,6 +277,22 @@ fn every_method_bears_a_task_that_is_absent_from_most_batches() -> Result<(), Fa
 }
 
 #[test]
+fn a_weight_is_a_mean_over_the_steps_that_have_the_task() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    // Three labels: of five batches an epoch at least two carry none.
+    let mut labels = vec![f32::NAN; data.train.n_rows()];
+    (labels[7], labels[500], labels[900]) = (1.0, 0.0, 1.0);
+    let table = with_label(&data.train, "action", labels)?;
+    let (_, fitted) = train(&spec, &data, &table, &config("fixed", 2)?, None)?;
+    for epoch in &fitted.history.epochs {
+        let ones: Vec<(String, f64)> =
+            ["action", "click", "purchase"].iter().map(|name| ((*name).to_owned(), 1.0)).collect();
+        assert_eq!(epoch.weights, ones);
+    }
+    Ok(())
+}
+
+#[test]
 fn every_method_bears_a_task_without_a_gradient() -> Result<(), Failure> {
     let (data, mut tasks) = (data()?, binary(&TASKS));
     tasks[1].weight = 0.0; // the loss is 0 for every method, and so is its gradient
