@@ -127,7 +127,8 @@ pub struct Fitted {
 /// whether rows can be trained on.
 ///
 /// # Errors
-/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`.
+/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`;
+/// a [`TrainConfig::loss`] that is not that of `resume`.
 /// [`Error::Stopped`] for a loss, gradient or prediction that is not finite, or weights of losses that cannot
 /// be found; `model` then has the last good weights, and the error says which those are.
 pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
@@ -214,6 +215,7 @@ impl<'t> Run<'t> {
         let (mut optimiser, mut kept) = (Optimiser::new(config.optimiser(), layout)?, None);
         if let Some(state) = resume {
             state.check_rows(survey)?;
+            state.check_loss(config)?;
             history = History { monitor: history.monitor, ..state.history().clone() };
             // More epochs or more patience than before: that is what resuming is for.
             history.stopped_early = history.patience_ran_out(config.patience);

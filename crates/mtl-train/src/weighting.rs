@@ -1,4 +1,4 @@
-//! Loss weighting in the loop: what `[loss]` says, and the learned state it steps.
+//! Loss weighting in the loop: asked at each step, and the learned state that it steps.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -12,105 +12,7 @@ use mtl_nn::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
-
-/// The `[loss]` table.
-///
-/// | key | default | purpose |
-/// |---|---|---|
-/// | `weighting` | `"equal"` | a method of `mtl-loss`, by name or as a table `{ method = "gradnorm", alpha = 1.5 }` |
-/// | `shared` | `"last_layer"` | over which shared parameters gradients are compared: `last_layer`, `dense`, `all`; or over which activations: `representation` |
-///
-/// A task's own `weight` multiplies its loss before any method sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LossConfig {
-    /// The method; equal weights if absent.
-    pub weighting: Option<WeightingConfig>,
-    /// Over which shared parameters gradients are compared.
-    pub shared: SharedParameters,
-}
-
-/// See [`Shared`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SharedParameters {
-    /// The weights of the last shared layers.
-    #[default]
-    LastLayer,
-    /// All shared dense parameters.
-    Dense,
-    /// Tables too.
-    All,
-    /// The activations that the losses share and are computed from directly.
-    Representation,
-}
-
-impl LossConfig {
-    /// The method of that name, with its paper's settings.
-    ///
-    /// # Errors
-    /// [`Error::Model`] for an unknown name, with the nearest that there is.
-    pub fn named(method: &str) -> Result<Self> {
-        let mut table = toml::Table::new();
-        table.insert("method".to_owned(), method.into());
-        let weighting = Some(mtl_model::parse_table(table, "loss")?);
-        Ok(Self { weighting, ..Self::default() })
-    }
-
-    /// Checks the method's settings for losses of those names, and that the step can supply what it
-    /// needs.
-    ///
-    /// # Errors
-    /// [`Error::Weighting`] or [`Error::Model`], naming the setting.
-    pub fn check(&self, names: &[String]) -> Result<()> {
-        let Some(method) = &self.weighting else { return Ok(()) };
-        let initial = vec![1.0; names.len()];
-        let needs = method.build(&Setup { tasks: names, initial_losses: Some(&initial) })?.needs();
-        let keeps = matches!(self.shared, SharedParameters::LastLayer | SharedParameters::Dense);
-        if needs.running.is_some() && !keeps {
-            let message = "`beta` above 0 keeps running gradients, which are those of dense \
-                           parameters: expected `shared` to be `last_layer` or `dense`";
-            let section = "loss".to_owned();
-            return Err(mtl_model::Error::Config { section, message: message.to_owned() }.into());
-        }
-        Ok(())
-    }
-
-    /// Reads the table.
-    ///
-    /// # Errors
-    /// [`Error::Model`] or [`Error::Weighting`] for an unknown or wrong key or method.
-    pub fn parse(mut table: toml::Table) -> Result<Self> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Rest {
-            #[serde(default)]
-            shared: SharedParameters,
-            #[serde(default, rename = "weighting")]
-            _named_in_messages: Option<String>,
-        }
-        let weighting = match table.remove("weighting") {
-            None => None,
-            Some(toml::Value::String(name)) => Self::named(&name)?.weighting,
-            Some(toml::Value::Table(table)) => {
-                Some(mtl_model::parse_table(table, "loss.weighting")?)
-            }
-            Some(other) => {
-                let message = format!(
-                    "[loss] `weighting` is {other}, expected a name or {{ method = \"…\" }}"
-                );
-                return Err(Error::Config { file: "configuration".to_owned(), message });
-            }
-        };
-        let rest: Rest = mtl_model::parse_table(table, "loss")?;
-        Ok(Self { weighting, shared: rest.shared })
-    }
-
-    /// The method's name.
-    pub fn name(&self) -> &'static str {
-        self.weighting.as_ref().map_or("equal", WeightingConfig::name)
-    }
-}
+use crate::{LossConfig, Result, SharedParameters};
 
 /// What a run remembers of its weighting between epochs.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -224,17 +224,66 @@ fn running_gradients_are_resumed() -> Result<(), Failure> {
 }
 
 #[test]
-fn learned_and_remembered_state_is_in_the_saved_state() -> Result<(), Failure> {
+fn a_run_is_not_resumed_under_another_weighting() -> Result<(), Failure> {
     let (data, spec) = (data()?, spec(binary(&TASKS))?);
-    let (_, fitted) = train(&spec, &data, &data.train, &config("uncertainty", 1)?, None)?;
-    for (method, expected) in [("gradnorm", "method"), ("equal", "weighting")] {
-        let resumed = train(&spec, &data, &data.train, &config(method, 2)?, Some(&fitted.state));
-        match (method, resumed) {
-            ("gradnorm", Err(error)) => assert!(error.to_string().contains(expected), "{error}"),
-            // Going on with equal weights forgets the state, on purpose.
-            (_, resumed) => assert_eq!(resumed?.1.history.epochs.len(), 2),
-        }
+    let with = |loss: &str, epochs| -> Result<TrainConfig, Failure> {
+        let loss = LossConfig::parse(toml::from_str(loss)?)?;
+        Ok(TrainConfig { loss, ..config("equal", epochs)? })
+    };
+    for (was, is, expected) in [
+        (
+            "weighting = 'uncertainty'",
+            "weighting = 'gradnorm'",
+            "`loss.weighting.method` was \"uncertainty\", and is \"gradnorm\" now",
+        ),
+        ("weighting = 'mgda'", "", "`loss.weighting.method` was \"mgda\", and is \"equal\" now"),
+        ("", "weighting = 'famo'", "`loss.weighting.method` was \"equal\", and is \"famo\" now"),
+        (
+            "weighting = 'gradnorm'",
+            "weighting = { method = 'gradnorm', alpha = 0.5 }",
+            "`loss.weighting.alpha` was 1.5, and is 0.5 now",
+        ),
+        (
+            "weighting = { method = 'nash_mtl', max_norm = 1.0 }",
+            "weighting = 'nash_mtl'",
+            "`loss.weighting.max_norm` was 1.0, and is not set now",
+        ),
+        (
+            "weighting = { method = 'fixed', weights = { click = 0.5 } }",
+            "weighting = { method = 'fixed', weights = { click = 0.5, action = 2.0 } }",
+            "`loss.weighting.weights.action` was not set, and is 2.0 now",
+        ),
+        (
+            "weighting = 'pcgrad'",
+            "weighting = 'pcgrad'\nshared = 'all'",
+            "`loss.shared` was \"last_layer\", and is \"all\" now",
+        ),
+    ] {
+        let (model, fitted) = train(&spec, &data, &data.train, &with(was, 1)?, None)?;
+        let state = TrainingState::from_bytes(&fitted.state.to_bytes(), "m.training.bin")?;
+        let expected = format!("m.training.bin: {expected}");
+        let other = with(is, 2)?;
+        assert_eq!(state.check(&model, &other).unwrap_err().to_string(), expected);
+        let error = train(&spec, &data, &data.train, &other, Some(&state)).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        state.check(&model, &with(was, 2)?)?;
     }
+    // Defaults that are written out are the same settings.
+    let (model, fitted) =
+        train(&spec, &data, &data.train, &with("weighting = 'gradnorm'", 1)?, None)?;
+    let same = "weighting = { method = 'gradnorm', alpha = 1.5 }\nshared = 'last_layer'";
+    Ok(fitted.state.check(&model, &with(same, 2)?)?)
+}
+
+#[test]
+fn a_state_of_another_version_says_so() -> Result<(), Failure> {
+    let old = mtl_nn::checkpoint::encode("mtl training state 3", &1_u32);
+    let error = TrainingState::from_bytes(&old, "m.training.bin").unwrap_err().to_string();
+    let expected = "m.training.bin: it was written by another version (`mtl training state 3`, ";
+    assert!(error.starts_with(expected), "{error}");
+    let other = mtl_nn::checkpoint::encode("mtl schema", &1_u32);
+    let error = TrainingState::from_bytes(&other, "m.training.bin").unwrap_err().to_string();
+    assert!(error.contains("it holds `mtl schema`"), "{error}");
     Ok(())
 }
 
