@@ -24,6 +24,8 @@ pub struct Weigher {
     losses: Vec<f64>,
     gram: Vec<f64>,
     weights: Vec<f64>,
+    /// Whether the method was asked in the last step.
+    asked: bool,
 }
 
 /// Learned state, to be stepped by the trainer with the model's optimiser.
@@ -58,6 +60,7 @@ impl Weigher {
             losses: vec![0.0; n],
             gram: vec![0.0; n * n],
             weights: vec![0.0; n],
+            asked: false,
         })
     }
 
@@ -90,7 +93,8 @@ impl Weigher {
         let gram = self.check_gram(input)?;
         self.gather(input, gram);
         out.shared.fill(0.0);
-        if !self.active.is_empty() {
+        self.asked = !self.active.is_empty();
+        if self.asked {
             let n_gram = if gram.is_some() { self.active.len().pow(2) } else { 0 };
             let active = active(input, &self.active, &self.losses, &self.gram[..n_gram]);
             self.method.weigh(&active, &mut self.weights[..active.n()])?;
@@ -142,9 +146,10 @@ impl Weigher {
         self.method.project(&self.touched);
     }
 
-    /// How the last inner solve went, for methods that have one.
+    /// How the inner solve of the last step went, for methods that have one; `None` where every
+    /// gradient was zero.
     pub fn solve(&self) -> Option<Solve> {
-        self.method.solve()
+        self.method.solve().filter(|_| self.asked)
     }
 
     /// Everything the method remembers.

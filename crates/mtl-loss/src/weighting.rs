@@ -161,7 +161,9 @@ pub struct LearnedState<'a> {
 /// How an inner solve went.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Solve {
-    /// The residual of the optimality conditions, relative as each method documents.
+    /// The residual of the optimality conditions of the weights that were taken, relative as each
+    /// method documents: at most 1e-8, since beyond it `weigh` errs. Of a fallback its own, 0 where
+    /// that is equal weights.
     pub residual: f64,
     /// Whether the method's documented fallback was taken, since its equations have no solution.
     pub fallback: bool,

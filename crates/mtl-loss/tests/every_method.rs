@@ -229,7 +229,7 @@ proptest! {
                 let (shared, own) = result.map_err(|e| TestCaseError::fail(e.to_string()))?;
                 prop_assert!(shared.iter().chain(&own).all(|w| w.is_finite()), "{name}");
                 if let Some(solve) = weigher.solve() {
-                    prop_assert!(solve.residual <= 1e-8 || *name == "imtl_g", "{name} {solve:?}");
+                    prop_assert!(solve.residual <= 1e-8, "{name} {solve:?}");
                 }
             }
         }

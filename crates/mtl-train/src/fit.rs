@@ -15,6 +15,7 @@ use crate::evaluate::NamedMetrics;
 use crate::last_good::{Kept, LastGood};
 use crate::progress::Progress;
 use crate::resume::SeenRows;
+use crate::seen::Solves;
 use crate::survey::Survey;
 use crate::weighting::Weighting;
 use crate::{Error, Monitor, Observer, Part, Result, TrainConfig, TrainingState, evaluate};
@@ -43,6 +44,9 @@ pub struct EpochRecord {
     /// Mean cosine between the gradients of two losses over the shared parameters, where they are
     /// taken: below 0 the losses conflict.
     pub cosines: Vec<(String, String, f64)>,
+    /// How the weighting's inner problem was solved, where it has one.
+    #[serde(default)]
+    pub solves: Option<Solves>,
     /// Wall time of its training steps, in seconds, and of waiting for rows of a stream.
     pub seconds: f64,
 }
@@ -304,7 +308,7 @@ impl<'t> Run<'t> {
             None => _ = step.run(params, optimiser, batch, weights, seed)?,
             Some(weighting) => {
                 weighting.run(step, params, optimiser, batch, (weights, seed))?;
-                progress.add_weighed(step);
+                progress.add_weighed(step, weighting.solve());
             }
         }
         Ok(progress.add(&step.last_report(), weights))

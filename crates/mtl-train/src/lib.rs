@@ -47,6 +47,7 @@ pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};
 pub use resume::TrainingState;
 pub use scored::Scored;
+pub use seen::Solves;
 pub use segments::{BySegment, SegmentConfig, SegmentEvaluation, evaluate_by, segments_of};
 pub use summary::{LabelSummary, Part, summarise};
 pub use sweep::{Axis, Sweep, SweepPoint, SweepRun};

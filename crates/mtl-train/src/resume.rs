@@ -15,9 +15,10 @@ use crate::survey::Survey;
 use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
-/// Numbered anew whenever what it holds changes.
+/// How every version's kind begins.
 const KINDS: &str = "mtl training state ";
-const KIND: &str = "mtl training state 5";
+/// Numbered anew whenever what it holds changes.
+const KIND: &str = "mtl training state 6";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.

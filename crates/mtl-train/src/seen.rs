@@ -1,5 +1,6 @@
 //! Means over an epoch of what a weighting saw and answered.
 
+use mtl_loss::Solve;
 use mtl_nn::Step;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,20 @@ pub(crate) struct WeightingMeans {
     norms: Vec<Mean>,
     /// T × T, over the steps in which both gradients are not 0.
     cosines: Vec<Mean>,
+    /// Steps in which an inner problem was solved, those of them that fell back, the worst residual.
+    solved: u32,
+    fallbacks: u32,
+    worst_residual: f64,
+}
+
+/// How a weighting's inner problem was solved in the steps of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solves {
+    /// Share of the steps in which it had no solution and the method's documented fallback was taken:
+    /// a Nash-MTL of 1 is MGDA.
+    pub fallbacks: f64,
+    /// The worst residual of the weights that were taken, relative as the method documents.
+    pub worst_residual: f64,
 }
 
 /// A sum, and of how many.
@@ -38,16 +53,37 @@ type Means = (Vec<(String, f64)>, Vec<(String, f64)>, Vec<(String, String, f64)>
 impl WeightingMeans {
     pub(crate) fn new(n: usize) -> Self {
         let means = |n| vec![Mean::default(); n];
-        Self { weights: means(n), norms: means(n), cosines: means(n * n) }
+        Self {
+            weights: means(n),
+            norms: means(n),
+            cosines: means(n * n),
+            solved: 0,
+            fallbacks: 0,
+            worst_residual: 0.0,
+        }
     }
 
-    /// Adds the last weighed step.
-    pub(crate) fn add(&mut self, step: &Step<f32>) {
+    /// Adds the last weighed step, and how its inner problem was solved.
+    pub(crate) fn add(&mut self, step: &Step<f32>, solve: Option<Solve>) {
         let present = step.last_report().total_weights;
         self.add_weights(&step.loss_weights().shared, present);
         if let Some(gram) = step.gram() {
             self.add_gram(gram, present);
         }
+        self.add_solve(solve);
+    }
+
+    fn add_solve(&mut self, solve: Option<Solve>) {
+        let Some(Solve { residual, fallback }) = solve else { return };
+        self.solved += 1;
+        self.fallbacks += u32::from(fallback);
+        self.worst_residual = self.worst_residual.max(residual);
+    }
+
+    pub(crate) fn solves(&self) -> Option<Solves> {
+        let fallbacks = f64::from(self.fallbacks) / f64::from(self.solved);
+        let worst_residual = self.worst_residual;
+        (self.solved > 0).then_some(Solves { fallbacks, worst_residual })
     }
 
     /// Adds a step's weights; `present` is above 0 where a row carries the loss's label.
@@ -88,6 +124,17 @@ impl WeightingMeans {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fallbacks_are_a_share_of_the_steps_that_solve() {
+        let mut seen = WeightingMeans::new(2);
+        assert_eq!(seen.solves(), None);
+        seen.add_solve(None);
+        for (residual, fallback) in [(1e-15, false), (3e-12, true), (1e-16, true), (0.0, true)] {
+            seen.add_solve(Some(Solve { residual, fallback }));
+        }
+        assert_eq!(seen.solves(), Some(Solves { fallbacks: 0.75, worst_residual: 3e-12 }));
+    }
 
     #[test]
     fn absent_losses_count_in_no_mean() {

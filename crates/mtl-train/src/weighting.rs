@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use mtl_loss::{Gram, Running, Setup, State, StepInput, Weigher, WeightingConfig, Weights};
+use mtl_loss::{Gram, Running, Setup, Solve, State, StepInput, Weigher, WeightingConfig, Weights};
 use mtl_model::Model;
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::{
@@ -137,6 +137,11 @@ impl Weighting {
         }
         self.step_learned();
         Ok(step.last_report())
+    }
+
+    /// How the method's inner problem was solved in the last step, where it has one.
+    pub fn solve(&self) -> Option<Solve> {
+        self.weigher.solve()
     }
 
     /// Ends an epoch, over which some methods average.

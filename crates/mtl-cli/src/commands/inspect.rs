@@ -215,6 +215,14 @@ fn print_conflict(inspection: &Inspection) {
     let rows: Vec<_> = epoch.weights.iter().map(row).collect();
     let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     render::table(&text(&["loss", "weight", "gradient norm"]), &rows);
+    if let Some(solves) = epoch.solves.filter(|solves| solves.fallbacks > 0.0) {
+        say!(
+            "In {:.1} % of its steps the weighting's own equations had no solution and its fallback was \
+             taken (worst relative residual {:.0e})",
+            100.0 * solves.fallbacks,
+            solves.worst_residual
+        );
+    }
     if !epoch.cosines.is_empty() {
         say!("\nCosine between gradients of two losses (below 0 they conflict)");
         let row = |(a, b, cosine): &(String, String, f64)| {

@@ -62,22 +62,22 @@ pub(crate) struct AlignedMtl {
 
 impl AlignedMtl {
     /// Decomposes G and returns λ_R.
-    fn align(&mut self, gram: &[f64], n: usize) -> f64 {
+    fn align(&mut self, gram: &[f64], n: usize) -> Result<f64, Error> {
         let eigen = &mut self.eigen;
-        eigen.decompose(gram, n);
+        eigen.decompose(gram, n).map_err(|left| left.of("aligned_mtl"))?;
         let largest = (0..n).map(|k| eigen.value(k)).fold(0.0, f64::max);
         let zero = largest * n as f64 * f64::EPSILON;
         self.kept.clear();
         self.kept.extend((0..n).filter(|&k| eigen.value(k) > zero));
         self.kept.sort_unstable_by(|&a, &b| eigen.value(a).total_cmp(&eigen.value(b)));
         let rank = self.kept.len();
-        match self.scale {
+        Ok(match self.scale {
             AlignedScale::Min => eigen.value(self.kept[0]),
             AlignedScale::Median => eigen.value(self.kept[(rank - 1) / 2]),
             AlignedScale::Rms => {
                 self.kept.iter().map(|&k| eigen.value(k)).sum::<f64>() / rank as f64
             }
-        }
+        })
     }
 
     /// B x, after [`AlignedMtl::align`] has found λ_R, `level`.
@@ -106,7 +106,7 @@ impl Weighting for AlignedMtl {
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
         let n = active.n();
-        let level = self.align(active.gram, n);
+        let level = self.align(active.gram, n)?;
         self.apply(level, &self.ones[..n], weights);
         Ok(())
     }
@@ -134,7 +134,7 @@ mod tests {
             let row = |i: usize| &rows[i * 20..(i + 1) * 20];
             let gram: Vec<f64> = (0..n * n).map(|k| dot(row(k / n), row(k % n))).collect();
             let mut method = aligner(n);
-            let level = method.align(&gram, n);
+            let level = method.align(&gram, n).expect("a finite matrix");
             // Columns of B, then B G B = λ_R I.
             let column = |j: usize| {
                 let unit: Vec<f64> = (0..n).map(|i| f64::from(i == j)).collect();

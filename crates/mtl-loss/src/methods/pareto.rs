@@ -94,14 +94,16 @@ impl Pareto {
         Err(Error::NotConverged { method: "pareto", residual, tolerance: TOLERANCE })
     }
 
-    fn relaxed(&mut self, active: &Active<'_>, weights: &mut [f64]) {
+    fn relaxed(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
         let n = active.n();
         let bound = &self.bound[..n];
-        self.qp.minimise_without_bounds(active.gram, 1.0, weights);
+        let found = self.qp.minimise_without_bounds(active.gram, 1.0, weights);
+        found.map_err(|left| left.of("pareto"))?;
         weights.iter_mut().zip(bound).for_each(|(w, c)| *w -= c);
         project_to_simplex(weights, 1.0 - bound.iter().sum::<f64>(), &mut self.sorted[..n]);
         weights.iter_mut().zip(bound).for_each(|(w, c)| *w += c);
         self.solve = None;
+        Ok(())
     }
 }
 
@@ -123,10 +125,9 @@ impl Weighting for Pareto {
             *bound = self.lower[task];
         }
         match self.form {
-            ParetoForm::Exact => self.exact(active, weights)?,
+            ParetoForm::Exact => self.exact(active, weights),
             ParetoForm::Relaxed => self.relaxed(active, weights),
         }
-        Ok(())
     }
 
     fn solve(&self) -> Option<Solve> {

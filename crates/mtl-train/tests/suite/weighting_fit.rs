@@ -341,6 +341,34 @@ fn a_weight_is_a_mean_over_the_steps_that_have_the_task() -> Result<(), Failure>
     Ok(())
 }
 
+/// Shared weights that gradients can only be along or against: a row at a time and one column.
+#[test]
+fn a_run_that_is_mostly_a_fallback_says_so() -> Result<(), Failure> {
+    let data = data()?;
+    let mut bottom = ModelConfig::new("shared_bottom");
+    bottom.architecture.bottom_units = Some(vec![4, 1]);
+    let opposed = ModelSpec::new(bottom, binary(&TASKS), None)?;
+    let some = data.train.select(&(0..60).collect::<Vec<u32>>());
+    for (method, falls_back) in [("nash_mtl", true), ("fairgrad", true), ("mgda", false)] {
+        let one_row = TrainConfig { batch_size: 1, ..config(method, 1)? };
+        let (_, fitted) = train(&opposed, &data, &some, &one_row, None)?;
+        let solves = fitted.history.epochs[0].solves.expect(method);
+        assert_eq!(solves.fallbacks > 0.1, falls_back, "{method}: {solves:?}");
+        assert!(solves.worst_residual <= 1e-8, "{method}: {solves:?}");
+    }
+    // Where a solution is, it is taken; a method that solves nothing has nothing to say.
+    let wide = spec(binary(&TASKS))?;
+    let solves = |method| -> Result<_, Failure> {
+        let (_, fitted) = train(&wide, &data, &data.train, &config(method, 1)?, None)?;
+        Ok(fitted.history.epochs[0].solves)
+    };
+    let nash = solves("nash_mtl")?.ok_or("it solves an equation")?;
+    assert_eq!(nash.fallbacks, 0.0);
+    assert!(nash.worst_residual > 0.0 && nash.worst_residual <= 1e-8, "{nash:?}");
+    assert_eq!(solves("uncertainty")?, None);
+    Ok(())
+}
+
 #[test]
 fn every_method_bears_a_task_without_a_gradient() -> Result<(), Failure> {
     let (data, mut tasks) = (data()?, binary(&TASKS));
