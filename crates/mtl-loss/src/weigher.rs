@@ -103,7 +103,7 @@ impl Weigher {
             }
         }
         self.fill_own(input, out);
-        self.check_weights(input.step, out)
+        self.check_weights(number(input), out)
     }
 
     /// Takes the losses of the same batch after the update; for methods whose
@@ -187,7 +187,7 @@ impl Weigher {
     fn check_losses(&self, input: &StepInput<'_>) -> Result<(), Error> {
         check_length("losses", input.losses.len(), self.tasks.len())?;
         check_length("present", input.present.len(), self.tasks.len())?;
-        let step = input.step;
+        let step = number(input);
         for (i, task) in self.tasks.iter().enumerate().filter(|(i, _)| input.present[*i]) {
             let value = input.losses[i];
             if !value.is_finite() {
@@ -217,7 +217,7 @@ impl Weigher {
             let value = gram.get(i, j);
             if !value.is_finite() || (i == j && value < 0.0) {
                 let (task, other) = (self.tasks[i].clone(), self.tasks[j].clone());
-                return Err(Error::Gradient { task, other, value, step: input.step });
+                return Err(Error::Gradient { task, other, value, step: number(input) });
             }
         }
         Ok(Some(gram))
@@ -272,6 +272,11 @@ impl Weigher {
             }),
         }
     }
+}
+
+/// The step's number in messages, from 1 as everybody counts there.
+fn number(input: &StepInput<'_>) -> u64 {
+    input.step + 1
 }
 
 /// A method's view of the step.

@@ -104,9 +104,6 @@ impl Active<'_> {
 pub struct Needs {
     /// The Gram matrix of the shared parameters' gradients.
     pub gram: bool,
-    /// This step's weights do not depend on this step's Gram matrix (GradNorm): the update need not
-    /// wait for it.
-    pub gram_may_come_late: bool,
     /// The losses of the same batch after the update ([`Weigher::after_update`](crate::Weigher::after_update)).
     pub losses_after: bool,
     /// Losses must not be negative (the method takes logarithms or ratios).

@@ -113,6 +113,21 @@ fn pareto_keeps_the_minimum_weights() {
 }
 
 #[test]
+fn a_task_without_a_gradient_keeps_its_minimum_weight_under_pareto() {
+    let gram = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+    for (settings, expected) in [("", 1.0 / 3.0), ("\nmin_weights = { like = 0.6 }", 0.6)] {
+        for form in ["exact", "relaxed"] {
+            let toml = format!("method = 'pareto'\nform = '{form}'{settings}");
+            let mut weigher = configure(&toml, 3).expect("valid");
+            let w = weigh(&mut weigher, &[1.0; 3], &gram);
+            for (w, expected) in w.iter().zip([0.5, expected, 0.5]) {
+                assert_abs_diff_eq!(*w, expected, epsilon = 1e-14);
+            }
+        }
+    }
+}
+
+#[test]
 fn cagrad_meets_mean_and_common_descent_at_its_ends() {
     let gram = [4.0, -1.0, -1.0, 1.0];
     let mut mean = configure("method = 'cagrad'\nc = 0.0", 2).expect("valid");

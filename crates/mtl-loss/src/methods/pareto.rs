@@ -130,6 +130,11 @@ impl Weighting for Pareto {
         }
     }
 
+    /// Its parameters go on training, by no less than its minimum.
+    fn resting_weight(&self, task: usize, n_present: usize) -> f64 {
+        self.equal_weight(n_present).max(self.lower[task])
+    }
+
     fn solve(&self) -> Option<Solve> {
         self.solve
     }
