@@ -10,3 +10,4 @@ mod tuning;
 mod weighting_architectures;
 mod weighting_fit;
 mod weighting_golden;
+mod weighting_tasks;
