@@ -17,6 +17,7 @@ use crate::progress::Progress;
 use crate::resume::SeenRows;
 use crate::seen::Solves;
 use crate::survey::Survey;
+use crate::watch::Watch;
 use crate::weighting::Weighting;
 use crate::{Error, Monitor, Observer, Part, Result, TrainConfig, TrainingState, evaluate};
 
@@ -38,8 +39,8 @@ pub struct EpochRecord {
     /// Mean weight of each loss, by name, where a weighting gives them: over the steps in which a row
     /// carries its label, as with `losses`. A loss that no step has is left out.
     pub weights: Vec<(String, f64)>,
-    /// Mean norm of each loss's gradient over the shared parameters, over the same steps, where it is
-    /// taken.
+    /// Mean norm of each loss's gradient over the shared parameters, where it is taken: over the same
+    /// steps, or those that [`LossConfig::watch`](crate::LossConfig::watch) looks at.
     pub loss_gradient_norms: Vec<(String, f64)>,
     /// Mean cosine between the gradients of two losses over the shared parameters, where they are
     /// taken: below 0 the losses conflict.
@@ -192,6 +193,7 @@ struct Run<'t> {
     optimiser: Optimiser<f32>,
     weights: Vec<f64>,
     weighting: Option<Weighting>,
+    watch: Option<Watch>,
     monitor: Monitor,
     history: History,
     /// The epoch that was interrupted.
@@ -238,13 +240,16 @@ impl<'t> Run<'t> {
         if let (Some(weighting), Some(state)) = (&mut weighting, resume) {
             state.restore_weighting(weighting, &mut step)?;
         }
+        let kernels = Kernels::new(config.precision);
+        let watch = Watch::of_model(&config.loss, model, weighting.as_ref(), kernels)?;
         Ok(Self {
             config,
             rows: SeenRows::of(survey),
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step: step.with_kernels(Kernels::new(config.precision)),
+            step: step.with_kernels(kernels),
             weighting,
+            watch,
             optimiser,
             monitor,
             history,
@@ -304,6 +309,12 @@ impl<'t> Run<'t> {
     fn step(&mut self, model: &mut Model, progress: &mut Progress) -> Result<f64> {
         let (params, optimiser, seed) = (&mut model.params, &mut self.optimiser, self.config.seed);
         let (step, batch, weights) = (&mut self.step, &self.batch, &self.weights);
+        if let Some(watch) = &mut self.watch {
+            let when = (seed, optimiser.steps() + 1, progress.steps());
+            if let Some(watched) = watch.look(params, batch, weights, when)? {
+                progress.add_watched(watched);
+            }
+        }
         match &mut self.weighting {
             None => _ = step.run(params, optimiser, batch, weights, seed)?,
             Some(weighting) => {

@@ -28,6 +28,7 @@ mod sweep;
 mod trained;
 mod truth;
 mod tune;
+mod watch;
 mod weighting;
 
 pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};

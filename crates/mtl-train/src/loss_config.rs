@@ -1,8 +1,10 @@
 //! What `[loss]` says.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use mtl_loss::{Setup, WeightingConfig};
+use mtl_nn::Shared;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,6 +16,7 @@ use crate::{Error, Result};
 /// |---|---|---|
 /// | `weighting` | `"equal"` | a method of `mtl-loss`, by name or as a table `{ method = "gradnorm", alpha = 1.5 }` |
 /// | `shared` | `"last_layer"` | over which shared parameters gradients are compared: `last_layer`, `dense`, `all`; or over which activations: `representation` |
+/// | `watch` | none | every so many steps of an epoch, from its first, gradients are compared whatever the method: for the history, no bit of what is trained changes |
 ///
 /// A task's own `weight` multiplies its loss before any method sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,9 +25,12 @@ pub struct LossConfig {
     pub weighting: Option<WeightingConfig>,
     /// Over which shared parameters gradients are compared.
     pub shared: SharedParameters,
+    /// Every how many steps of an epoch gradients are compared for the history alone, where the method
+    /// does not compare them at each; never if absent.
+    pub watch: Option<NonZeroUsize>,
 }
 
-/// See [`mtl_nn::Shared`].
+/// See [`Shared`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SharedParameters {
@@ -37,6 +43,17 @@ pub enum SharedParameters {
     All,
     /// The activations that the losses share and are computed from directly.
     Representation,
+}
+
+impl From<SharedParameters> for Shared {
+    fn from(shared: SharedParameters) -> Self {
+        match shared {
+            SharedParameters::LastLayer => Self::LastLayer,
+            SharedParameters::Dense => Self::Dense,
+            SharedParameters::All => Self::All,
+            SharedParameters::Representation => Self::Representation,
+        }
+    }
 }
 
 impl LossConfig {
@@ -80,6 +97,7 @@ impl LossConfig {
         struct Rest {
             #[serde(default)]
             shared: SharedParameters,
+            watch: Option<NonZeroUsize>,
             #[serde(default, rename = "weighting")]
             _named_in_messages: Option<String>,
         }
@@ -97,7 +115,7 @@ impl LossConfig {
             }
         };
         let rest: Rest = mtl_model::parse_table(table, "loss")?;
-        Ok(Self { weighting, shared: rest.shared })
+        Ok(Self { weighting, shared: rest.shared, watch: rest.watch })
     }
 
     /// Every setting that training depends on, by its key, as JSON writes it.

@@ -54,6 +54,11 @@ impl Progress {
         self.seen.add(step, solve);
     }
 
+    /// Adds the gradients that were looked at beside the last step.
+    pub(crate) fn add_watched(&mut self, step: &Step<f32>) {
+        self.seen.add_gradients(step);
+    }
+
     /// The record of the whole epoch, not validated yet; `names` are the losses'.
     pub(crate) fn record(self, epoch: usize, names: Vec<String>) -> EpochRecord {
         let mean = |&(sum, n): &(f64, u32)| (n > 0).then(|| sum / f64::from(n));

@@ -65,12 +65,16 @@ impl WeightingMeans {
 
     /// Adds the last weighed step, and how its inner problem was solved.
     pub(crate) fn add(&mut self, step: &Step<f32>, solve: Option<Solve>) {
-        let present = step.last_report().total_weights;
-        self.add_weights(&step.loss_weights().shared, present);
-        if let Some(gram) = step.gram() {
-            self.add_gram(gram, present);
-        }
+        self.add_weights(&step.loss_weights().shared, step.last_report().total_weights);
+        self.add_gradients(step);
         self.add_solve(solve);
+    }
+
+    /// Adds the gradients of a step that takes them.
+    pub(crate) fn add_gradients(&mut self, step: &Step<f32>) {
+        if let Some(gram) = step.gram() {
+            self.add_gram(gram, step.last_report().total_weights);
+        }
     }
 
     fn add_solve(&mut self, solve: Option<Solve>) {

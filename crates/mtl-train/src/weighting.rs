@@ -8,7 +8,7 @@ use mtl_model::Model;
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::{
     Batch, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Params, Rule,
-    Scalar, Seen, Shared, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
+    Scalar, Seen, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
 };
 use serde::{Deserialize, Serialize};
 
@@ -97,17 +97,17 @@ impl Weighting {
         graph: Arc<Graph<S>>,
         shared: SharedParameters,
     ) -> Result<Step<S>> {
-        let shared = match shared {
-            SharedParameters::LastLayer => Shared::LastLayer,
-            SharedParameters::Dense => Shared::Dense,
-            SharedParameters::All => Shared::All,
-            SharedParameters::Representation => Shared::Representation,
-        };
-        let mut step = Step::weighed(graph, self.weigher.needs().gram.then_some(shared))?;
+        let shared = self.compares_gradients().then_some(shared.into());
+        let mut step = Step::weighed(graph, shared)?;
         if self.running.is_some() {
             step.keep_running()?;
         }
         Ok(step)
+    }
+
+    /// Whether gradients of single losses are taken at every step.
+    pub(crate) fn compares_gradients(&self) -> bool {
+        self.weigher.needs().gram
     }
 
     /// One training step under the weighting; `weights` are the user's, one a loss. The report's

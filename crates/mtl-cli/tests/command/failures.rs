@@ -58,6 +58,7 @@ fn a_setting_of_a_weighting_is_wrong_before_any_data_is_read() {
             "weighting = { method = \"db_mtl\", beta = 0.9 }\nshared = \"all\"",
             "run.toml: [loss] `beta` above 0 keeps running gradients",
         ),
+        ("watch = 0", "expected a nonzero"),
         (
             "weighting = { method = \"fixed\", weights = { clik = 1.0 } }",
             "run.toml: [loss] fixed: weights names the task \"clik\"; the tasks are: buy, click",

@@ -84,6 +84,29 @@ fn evaluating_no_rows_or_one_class_says_why_a_metric_is_undefined() {
 }
 
 #[test]
+fn a_run_under_equal_weights_shows_conflict_if_it_is_watched() {
+    let home = Home::new();
+    home.write("watched.toml", &CONFIG.replace("[train]", "[loss]\nwatch = 5\n[train]"));
+    home.mtl("train run.toml --out plain").ok();
+    home.mtl("train watched.toml --out watched").ok();
+    assert!(home.read("plain/weights.bin") == home.read("watched/weights.bin"));
+    let epoch = |model: &str| {
+        let text = home.text(&format!("{model}/metrics.json"));
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["history"]["epochs"][7].clone()
+    };
+    let sizes = |epoch: serde_json::Value| {
+        ["weights", "loss_gradient_norms", "cosines"].map(|of| epoch[of].as_array().unwrap().len())
+    };
+    assert_eq!((sizes(epoch("plain")), sizes(epoch("watched"))), ([0, 0, 0], [0, 3, 3]));
+    let said = "Cosine between gradients of two losses";
+    assert!(!home.mtl("inspect plain").ok().contains(said));
+    let text = home.mtl("inspect watched").ok();
+    assert!(text.contains(said) && text.contains("gradient norm"), "{text}");
+    assert!(home.text("watched/report.html").contains("gradient cosines of mmoe"));
+    assert!(home.text("plain/report.html").contains("watch = 50"));
+}
+
+#[test]
 fn inspection_says_how_often_a_weighting_fell_back() {
     let home = Home::new();
     // A row at a time and one shared column: gradients are along or against one another.

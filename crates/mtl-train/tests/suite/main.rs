@@ -7,6 +7,7 @@ mod last_good;
 mod task_losses;
 mod training;
 mod tuning;
+mod watch;
 mod weighting_architectures;
 mod weighting_fit;
 mod weighting_golden;
