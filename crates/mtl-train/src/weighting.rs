@@ -52,7 +52,7 @@ impl Weighting {
     /// rate, where it has one).
     ///
     /// # Errors
-    /// [`Error::Weighting`] for settings that cannot be.
+    /// [`crate::Error::Weighting`] for settings that cannot be.
     pub fn new(
         method: &WeightingConfig,
         names: &[String],
