@@ -67,7 +67,7 @@ pub enum Error {
         task: String,
         /// The loss.
         value: f64,
-        /// The step.
+        /// The step, from 1.
         step: u64,
     },
     /// A loss is negative and the method takes its logarithm or a power of it.
@@ -79,7 +79,7 @@ pub enum Error {
         task: String,
         /// The loss.
         value: f64,
-        /// The step.
+        /// The step, from 1.
         step: u64,
     },
     /// A dot product of two tasks' gradients is NaN or infinite, or a squared norm is negative.
@@ -94,7 +94,7 @@ pub enum Error {
         other: String,
         /// The dot product.
         value: f64,
-        /// The step.
+        /// The step, from 1.
         step: u64,
     },
     /// The method made a weight that is not finite: its learned state has run away.
@@ -106,7 +106,7 @@ pub enum Error {
         task: String,
         /// The weight.
         value: f64,
-        /// The step.
+        /// The step, from 1.
         step: u64,
     },
     /// An inner solve did not reach its optimality conditions.

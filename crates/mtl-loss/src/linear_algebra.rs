@@ -4,6 +4,8 @@
 //! the right ones, and both are accurate *relative to the diagonal*: a matrix whose rows differ in
 //! scale by 10⁶ (two losses of different units) loses nothing.
 
+use crate::Error;
+
 /// Pivots below this share of their row's scale are rounding noise.
 const PIVOT_FLOOR: f64 = 64.0 * f64::EPSILON;
 /// Sweeps of Jacobi's method; it converges quadratically, and six to ten sweeps are usual.
@@ -57,6 +59,18 @@ pub(crate) fn cholesky_solve(l: &[f64], n: usize, b: &mut [f64]) {
     }
 }
 
+/// A decomposition that did not end: the largest off-diagonal entry that is left, relative to the
+/// largest entry of all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct NotDiagonal(f64);
+
+impl NotDiagonal {
+    /// The error of the method that needs the decomposition.
+    pub(crate) fn of(self, method: &'static str) -> Error {
+        Error::NotConverged { method, residual: self.0, tolerance: f64::EPSILON }
+    }
+}
+
 /// Eigenvalues and eigenvectors of a symmetric matrix, by cyclic Jacobi rotations.
 ///
 /// Source: Golub and Van Loan, *Matrix Computations*, 4th edition, §8.5.
@@ -72,15 +86,28 @@ impl Eigen {
         Self { n: 0, work: vec![0.0; capacity * capacity], vectors: vec![0.0; capacity * capacity] }
     }
 
-    /// Decomposes the n × n matrix `a`. Returns whether all off-diagonal entries are gone.
-    pub(crate) fn decompose(&mut self, a: &[f64], n: usize) -> bool {
+    /// Decomposes the n × n matrix `a`.
+    ///
+    /// # Errors
+    /// Where off-diagonal entries are left after 60 sweeps.
+    pub(crate) fn decompose(&mut self, a: &[f64], n: usize) -> Result<(), NotDiagonal> {
+        self.decompose_within(MAX_SWEEPS, a, n)
+    }
+
+    fn decompose_within(&mut self, sweeps: usize, a: &[f64], n: usize) -> Result<(), NotDiagonal> {
         self.n = n;
         self.work[..n * n].copy_from_slice(&a[..n * n]);
         self.vectors[..n * n].fill(0.0);
         for i in 0..n {
             self.vectors[i * n + i] = 1.0;
         }
-        (0..MAX_SWEEPS).any(|_| !self.sweep())
+        if (0..sweeps).any(|_| !self.sweep()) {
+            return Ok(());
+        }
+        let work = &self.work[..n * n];
+        let left = work.iter().enumerate().filter(|(k, _)| k % (n + 1) != 0);
+        let left = left.fold(0.0, |max: f64, (_, value)| max.max(value.abs()));
+        Err(NotDiagonal(left / max_abs(work)))
     }
 
     /// The k-th eigenvalue, in no particular order.
@@ -161,7 +188,7 @@ mod tests {
         let a =
             [4.0, 1.0, -2.0, 2.0, 1.0, 2.0, 0.0, 1.0, -2.0, 0.0, 3.0, -2.0, 2.0, 1.0, -2.0, -1.0];
         let mut eigen = Eigen::new(n);
-        assert!(eigen.decompose(&a, n));
+        assert_eq!(eigen.decompose(&a, n), Ok(()));
         for i in 0..n {
             for j in 0..n {
                 let entry: f64 =
@@ -174,11 +201,22 @@ mod tests {
     }
 
     #[test]
+    fn jacobi_says_what_is_left_where_it_does_not_end() {
+        let a = [2.0, 1.0, 0.5, 1.0, 3.0, 0.25, 0.5, 0.25, 4.0];
+        let mut eigen = Eigen::new(3);
+        let NotDiagonal(left) = eigen.decompose_within(1, &a, 3).unwrap_err();
+        assert!(left > 1e-6 && left < 0.1, "{left:e}");
+        let error = NotDiagonal(left).of("imtl_g").to_string();
+        assert!(error.starts_with("imtl_g: optimality residual is "), "{error}");
+        assert_eq!(eigen.decompose(&a, 3), Ok(()));
+    }
+
+    #[test]
     fn jacobi_keeps_the_small_eigenvalue_of_a_graded_matrix() {
         // det = 1e-12·(1 − ¼), trace ≈ 1: the small eigenvalue is 0.75e-12 to first order.
         let a = [1.0, 0.5e-6, 0.5e-6, 1e-12];
         let mut eigen = Eigen::new(2);
-        assert!(eigen.decompose(&a, 2));
+        assert_eq!(eigen.decompose(&a, 2), Ok(()));
         let small = eigen.value(0).min(eigen.value(1));
         assert!((small / 0.75e-12 - 1.0).abs() < 1e-10, "{small:e}");
     }

@@ -5,7 +5,7 @@
 //! onto the polytope they span: in one step where the projection keeps w ≥ c, by least-distance
 //! programming (Lawson and Hanson, chapter 23.4) where it does not.
 
-use crate::linear_algebra::{Eigen, cholesky, dot};
+use crate::linear_algebra::{Eigen, NotDiagonal, cholesky, dot};
 use crate::non_negative_qp::NonNegativeQp;
 
 /// Eigenvalues of the unit-diagonal matrix that count as 0: above its rounding errors (1e-15 times
@@ -49,6 +49,9 @@ impl NearestUniform {
     /// Moves the minimiser `w` of total `total` to the one nearest to `total / n` each. Only the
     /// tasks of `face` move: those whose multiplier is zero, since along G d = 0, Σ d = 0 the others
     /// cannot leave their bound. With `lower`, no weight crosses its bound.
+    ///
+    /// # Errors
+    /// Where the directions cannot be found; `w` is then as it was.
     pub(crate) fn apply(
         &mut self,
         gram: &[f64],
@@ -56,11 +59,11 @@ impl NearestUniform {
         lower: Option<&[f64]>,
         total: f64,
         w: &mut [f64],
-    ) {
+    ) -> Result<(), NotDiagonal> {
         let m = face.len();
-        let rank = self.null_directions(gram, w.len(), face);
+        let rank = self.null_directions(gram, w.len(), face)?;
         if rank == 0 {
-            return;
+            return Ok(());
         }
         let uniform = total / w.len() as f64;
         for (moved, &i) in self.moved.iter_mut().zip(face) {
@@ -75,16 +78,22 @@ impl NearestUniform {
                 self.bound[k] = lower[i] - self.moved[k];
             }
             if self.bound[..m].iter().any(|b| *b > 0.0) && !self.stay_above(m, rank) {
-                return;
+                return Ok(());
             }
         }
         for (moved, &i) in self.moved.iter().zip(face) {
             w[i] = lower.map_or(*moved, |lower| moved.max(lower[i]));
         }
+        Ok(())
     }
 
     /// Orthonormal d on the face with G d = 0 and Σ d = 0, as rows of `directions`; returns how many.
-    fn null_directions(&mut self, gram: &[f64], n: usize, face: &[usize]) -> usize {
+    fn null_directions(
+        &mut self,
+        gram: &[f64],
+        n: usize,
+        face: &[usize],
+    ) -> Result<usize, NotDiagonal> {
         let m = face.len();
         // With D = √diag G the null space of G is D⁻¹ times that of the unit-diagonal matrix,
         // in which "numerically zero" does not depend on the scale of any one task. The condition
@@ -97,7 +106,7 @@ impl NearestUniform {
                 self.scaled[k * m + l] = cosine + 1.0 / (norm(k) * length * norm(l) * length);
             }
         }
-        self.eigen.decompose(&self.scaled, m);
+        self.eigen.decompose(&self.scaled, m)?;
         let mut rank = 0;
         for e in (0..m).filter(|&e| m > 1 && self.eigen.value(e) <= NULL) {
             for k in 0..m {
@@ -106,7 +115,7 @@ impl NearestUniform {
             rank += 1;
         }
         self.orthonormalise(m, rank);
-        rank
+        Ok(rank)
     }
 
     /// Makes the rows of `directions` orthonormal without losing what is small in them.

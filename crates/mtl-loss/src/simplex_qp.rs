@@ -10,7 +10,7 @@
 //!
 //! Of several minimisers the one nearest to uniform is returned ([`crate::nearest_uniform`]).
 
-use crate::linear_algebra::{cholesky, cholesky_solve, dot, max_abs, multiply};
+use crate::linear_algebra::{NotDiagonal, cholesky, cholesky_solve, dot, max_abs, multiply};
 use crate::nearest_uniform::NearestUniform;
 use crate::non_negative_qp::walk;
 
@@ -49,7 +49,8 @@ impl SimplexQp {
     }
 
     /// Writes the minimiser into `w`; `lower` are the bounds c ≥ 0 and `total` is s ≥ Σ c. The
-    /// diagonal of `gram` (n × n) must be positive. Returns the [`kkt_residual`].
+    /// diagonal of `gram` (n × n) must be positive. Returns the [`kkt_residual`], infinite where ties
+    /// between minimisers cannot be broken.
     pub(crate) fn minimise(
         &mut self,
         gram: &[f64],
@@ -63,7 +64,10 @@ impl SimplexQp {
         if free > 0.0 {
             self.active_set(gram, lower, free, w);
             self.find_face(gram, free, w);
-            self.ties.apply(gram, &self.support, Some(lower), total, w);
+            let ties = self.ties.apply(gram, &self.support, Some(lower), total, w);
+            if ties.is_err() {
+                return f64::INFINITY;
+            }
             close_sum(lower, total, w);
         }
         multiply(gram, w, &mut self.image[..n]);
@@ -71,7 +75,15 @@ impl SimplexQp {
     }
 
     /// The minimiser of wᵀG w over Σ w = s alone, nearest to uniform, into `w`.
-    pub(crate) fn minimise_without_bounds(&mut self, gram: &[f64], total: f64, w: &mut [f64]) {
+    ///
+    /// # Errors
+    /// Where ties between minimisers cannot be broken.
+    pub(crate) fn minimise_without_bounds(
+        &mut self,
+        gram: &[f64],
+        total: f64,
+        w: &mut [f64],
+    ) -> Result<(), NotDiagonal> {
         w.fill(0.0);
         self.support.clear();
         self.support.extend(0..w.len());
@@ -79,7 +91,7 @@ impl SimplexQp {
         for (&i, &value) in self.support.iter().zip(&self.trial) {
             w[i] = value;
         }
-        self.ties.apply(gram, &self.support, None, total, w);
+        self.ties.apply(gram, &self.support, None, total, w)
     }
 
     fn active_set(&mut self, gram: &[f64], lower: &[f64], free: f64, w: &mut [f64]) {

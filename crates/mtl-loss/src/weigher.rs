@@ -24,6 +24,8 @@ pub struct Weigher {
     losses: Vec<f64>,
     gram: Vec<f64>,
     weights: Vec<f64>,
+    /// Whether the method was asked in the last step.
+    asked: bool,
 }
 
 /// Learned state, to be stepped by the trainer with the model's optimiser.
@@ -58,6 +60,7 @@ impl Weigher {
             losses: vec![0.0; n],
             gram: vec![0.0; n * n],
             weights: vec![0.0; n],
+            asked: false,
         })
     }
 
@@ -90,7 +93,8 @@ impl Weigher {
         let gram = self.check_gram(input)?;
         self.gather(input, gram);
         out.shared.fill(0.0);
-        if !self.active.is_empty() {
+        self.asked = !self.active.is_empty();
+        if self.asked {
             let n_gram = if gram.is_some() { self.active.len().pow(2) } else { 0 };
             let active = active(input, &self.active, &self.losses, &self.gram[..n_gram]);
             self.method.weigh(&active, &mut self.weights[..active.n()])?;
@@ -99,7 +103,7 @@ impl Weigher {
             }
         }
         self.fill_own(input, out);
-        self.check_weights(input.step, out)
+        self.check_weights(number(input), out)
     }
 
     /// Takes the losses of the same batch after the update; for methods whose
@@ -142,9 +146,10 @@ impl Weigher {
         self.method.project(&self.touched);
     }
 
-    /// How the last inner solve went, for methods that have one.
+    /// How the inner solve of the last step went, for methods that have one; `None` where every
+    /// gradient was zero.
     pub fn solve(&self) -> Option<Solve> {
-        self.method.solve()
+        self.method.solve().filter(|_| self.asked)
     }
 
     /// Everything the method remembers.
@@ -182,7 +187,7 @@ impl Weigher {
     fn check_losses(&self, input: &StepInput<'_>) -> Result<(), Error> {
         check_length("losses", input.losses.len(), self.tasks.len())?;
         check_length("present", input.present.len(), self.tasks.len())?;
-        let step = input.step;
+        let step = number(input);
         for (i, task) in self.tasks.iter().enumerate().filter(|(i, _)| input.present[*i]) {
             let value = input.losses[i];
             if !value.is_finite() {
@@ -212,7 +217,7 @@ impl Weigher {
             let value = gram.get(i, j);
             if !value.is_finite() || (i == j && value < 0.0) {
                 let (task, other) = (self.tasks[i].clone(), self.tasks[j].clone());
-                return Err(Error::Gradient { task, other, value, step: input.step });
+                return Err(Error::Gradient { task, other, value, step: number(input) });
             }
         }
         Ok(Some(gram))
@@ -267,6 +272,11 @@ impl Weigher {
             }),
         }
     }
+}
+
+/// The step's number in messages, from 1 as everybody counts there.
+fn number(input: &StepInput<'_>) -> u64 {
+    input.step + 1
 }
 
 /// A method's view of the step.

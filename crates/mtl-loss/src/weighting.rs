@@ -104,9 +104,6 @@ impl Active<'_> {
 pub struct Needs {
     /// The Gram matrix of the shared parameters' gradients.
     pub gram: bool,
-    /// This step's weights do not depend on this step's Gram matrix (GradNorm): the update need not
-    /// wait for it.
-    pub gram_may_come_late: bool,
     /// The losses of the same batch after the update ([`Weigher::after_update`](crate::Weigher::after_update)).
     pub losses_after: bool,
     /// Losses must not be negative (the method takes logarithms or ratios).
@@ -161,7 +158,9 @@ pub struct LearnedState<'a> {
 /// How an inner solve went.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Solve {
-    /// The residual of the optimality conditions, relative as each method documents.
+    /// The residual of the optimality conditions of the weights that were taken, relative as each
+    /// method documents: at most 1e-8, since beyond it `weigh` errs. Of a fallback its own, 0 where
+    /// that is equal weights.
     pub residual: f64,
     /// Whether the method's documented fallback was taken, since its equations have no solution.
     pub fallback: bool,

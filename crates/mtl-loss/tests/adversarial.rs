@@ -116,6 +116,41 @@ proptest! {
         }
     }
 
+    /// Minimisers without bounds that are far outside: gradients of condition 1e6 and more (1e12 of
+    /// their Gram matrix), and such as are nearly parallel.
+    #[test]
+    fn relaxed_pareto_meets_its_constraints(
+        odd in gradients(1..17),
+        rows in proptest::collection::vec(proptest::collection::vec(-1.0..1.0_f64, 16), 16),
+        bounds in proptest::collection::vec(0.0..1.0_f64, 16),
+        share in prop_oneof![Just(0.0), Just(1.0), 0.0..1.0_f64],
+        kind in 0..3_usize,
+        apart in -9..-2_i32,
+    ) {
+        let n = odd.len();
+        let ill = |i: usize| -> Vec<f64> {
+            let scale = |d: usize| 10.0_f64.powf(-6.0 * d as f64 / (n.max(2) - 1) as f64);
+            (0..n).map(|d| scale(d) * (rows[i][d] + 0.1_f64.copysign(rows[i][d]))).collect()
+        };
+        let parallel = |i: usize| -> Vec<f64> {
+            (0..DIM).map(|d| rows[0][d] + 0.1 + 10.0_f64.powi(apart) * rows[i][d]).collect()
+        };
+        let gradients: Vec<Vec<f64>> = match kind {
+            0 => odd,
+            1 => (0..n).map(ill).collect(),
+            _ => (0..n).map(parallel).collect(),
+        };
+        let total: f64 = bounds[..n].iter().sum::<f64>() + 1e-3;
+        let bounds: Vec<f64> = bounds[..n].iter().map(|c| c * share / total).collect();
+        let listed: Vec<String> =
+            names(n).iter().zip(&bounds).map(|(t, c)| format!("{t} = {c:e}")).collect();
+        let listed = listed.join(", ");
+        let toml = format!("method = 'pareto'\nform = 'relaxed'\nmin_weights = {{ {listed} }}");
+        let w = weigh(&toml, &gram_of(&gradients), &vec![1.0; n], 0)?;
+        prop_assert!((w.iter().sum::<f64>() - 1.0).abs() <= 1e-12, "{w:?}");
+        prop_assert!(w.iter().zip(&bounds).all(|(w, c)| *w >= c - 1e-12), "{w:?} {bounds:?}");
+    }
+
     #[test]
     fn no_other_point_of_the_ball_serves_the_worst_task_better(
         gradients in gradients(2..6),

@@ -14,8 +14,8 @@ struct Step {
 const DIM: usize = 24;
 /// Methods that draw random numbers by position.
 const RANDOM: [&str; 3] = ["rlw", "pcgrad", "gradvac"];
-/// Methods whose update opposes no task.
-const NO_CONFLICT: [&str; 2] = ["mgda", "upgrad"];
+/// Methods whose update opposes no task: PCGrad's of two, Nash-MTL's where it does not fall back.
+const NO_CONFLICT: [&str; 4] = ["mgda", "upgrad", "nash_mtl", "pcgrad"];
 
 fn names(n: usize) -> Vec<String> {
     (0..n).map(|i| format!("task{i}")).collect()
@@ -134,11 +134,14 @@ proptest! {
 
     #[test]
     fn restored_state_continues_bit_for_bit(steps in steps(3, 12), stop in 1_usize..11) {
-        for name in WeightingConfig::NAMES {
-            let tasks = names(3);
-            let mut whole = build(name, &tasks);
-            let mut first = build(name, &tasks);
-            let mut second = build(name, &tasks);
+        // STCH's nadir is of the fifth epoch by default, and its state zero until then.
+        let early = "method = 'stch'\nwarmup_epochs = 0".to_owned();
+        let named = WeightingConfig::NAMES.iter().map(|name| format!("method = '{name}'"));
+        for name in named.chain([early]) {
+            let config: WeightingConfig = toml::from_str(&name).expect("a method");
+            let (tasks, name) = (names(3), config.name());
+            let build = || config.build(&Setup::new(&tasks).initial_losses(&[0.5; 3])).expect(name);
+            let (mut whole, mut first, mut second) = (build(), build(), build());
             for (number, step) in steps.iter().enumerate() {
                 let expected = advance(&mut whole, number as u64, step).expect(name);
                 let part = if number < stop { &mut first } else { &mut second };
@@ -187,7 +190,7 @@ proptest! {
 
     #[test]
     fn update_opposes_no_task(
-        n in 1_usize..17,
+        n in prop_oneof![Just(2_usize), 1_usize..17],
         rows in proptest::collection::vec(proptest::collection::vec(-1.0..1.0_f64, 6), 16),
         scales in proptest::collection::vec(-2.0..2.0_f64, 16),
     ) {
@@ -196,10 +199,13 @@ proptest! {
             .zip(&scales)
             .map(|(row, scale)| row.iter().map(|x| x * 10.0_f64.powf(*scale)).collect())
             .collect();
-        for name in NO_CONFLICT {
+        for name in NO_CONFLICT.into_iter().filter(|name| *name != "pcgrad" || n <= 2) {
             let step = Step { losses: vec![1.0; n], present: vec![true; n], gradients: gradients.clone() };
             let mut weigher = build(name, &names(n));
             let (shared, _) = advance(&mut weigher, 0, &step).expect(name);
+            if name == "nash_mtl" && weigher.solve().is_some_and(|solve| solve.fallback) {
+                continue;
+            }
             let direction = update(&shared, &gradients);
             // The size of the terms that the update is summed from.
             let size: f64 = shared.iter().zip(&gradients).map(|(w, g)| w.abs() * norm(g)).sum();
@@ -229,7 +235,7 @@ proptest! {
                 let (shared, own) = result.map_err(|e| TestCaseError::fail(e.to_string()))?;
                 prop_assert!(shared.iter().chain(&own).all(|w| w.is_finite()), "{name}");
                 if let Some(solve) = weigher.solve() {
-                    prop_assert!(solve.residual <= 1e-8 || *name == "imtl_g", "{name} {solve:?}");
+                    prop_assert!(solve.residual <= 1e-8, "{name} {solve:?}");
                 }
             }
         }
@@ -440,7 +446,8 @@ fn nan_and_infinity_name_the_task() {
             step.losses[1] = bad;
             let error = advance(&mut weigher, 5, &step).expect_err(name);
             assert!(error.to_string().contains("task1"), "{name}: {error}");
-            assert!(error.to_string().contains("step 5"), "{name}: {error}");
+            // The sixth: five updates were made before it.
+            assert!(error.to_string().contains("step 6"), "{name}: {error}");
             if weigher.needs().gram {
                 let mut step = plain_step(3);
                 step.gradients[2][0] = bad;

@@ -113,6 +113,21 @@ fn pareto_keeps_the_minimum_weights() {
 }
 
 #[test]
+fn a_task_without_a_gradient_keeps_its_minimum_weight_under_pareto() {
+    let gram = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+    for (settings, expected) in [("", 1.0 / 3.0), ("\nmin_weights = { like = 0.6 }", 0.6)] {
+        for form in ["exact", "relaxed"] {
+            let toml = format!("method = 'pareto'\nform = '{form}'{settings}");
+            let mut weigher = configure(&toml, 3).expect("valid");
+            let w = weigh(&mut weigher, &[1.0; 3], &gram);
+            for (w, expected) in w.iter().zip([0.5, expected, 0.5]) {
+                assert_abs_diff_eq!(*w, expected, epsilon = 1e-14);
+            }
+        }
+    }
+}
+
+#[test]
 fn cagrad_meets_mean_and_common_descent_at_its_ends() {
     let gram = [4.0, -1.0, -1.0, 1.0];
     let mut mean = configure("method = 'cagrad'\nc = 0.0", 2).expect("valid");
@@ -134,6 +149,34 @@ fn nash_does_not_take_a_stationary_point_for_a_solution() {
     let w = weigh(&mut weigher, &[1.0, 1.0], &[1.0, -2.0, -2.0, 4.0]);
     assert!(weigher.solve().expect("an inner solve").fallback);
     assert_abs_diff_eq!(w[0], 2.0 / 3.0, epsilon = 1e-9);
+}
+
+#[test]
+fn imtl_g_takes_equal_weights_for_what_it_cannot_solve() {
+    // Opposed, and of one length: ½ each cancels them.
+    let mut weigher = configure("method = 'imtl_g'", 2).expect("valid");
+    let weights = weigh(&mut weigher, &[1.0, 1.0], &[1.0, -1.0, -1.0, 1.0]);
+    assert_abs_diff_eq!(weights[0], 0.5, epsilon = 1e-12);
+    assert!(!weigher.solve().expect("an inner solve").fallback);
+    // Three in a plane, two of them 1e-6 apart: what cancels them has Σ w of 4e-7 of its size, too
+    // little to divide by, and what projects equally without it is 3e-7 off.
+    let angles = [0.0, 1e-6, 1.0_f64];
+    let gram: Vec<f64> =
+        angles.iter().flat_map(|a| angles.iter().map(move |b| (a - b).cos())).collect();
+    let mut weigher = configure("method = 'imtl_g'", 3).expect("valid");
+    assert_eq!(weigh(&mut weigher, &[1.0; 3], &gram), [1.0 / 3.0; 3]);
+    let solve = weigher.solve().expect("an inner solve");
+    assert!(solve.fallback, "{solve:?}");
+    assert_eq!(solve.residual, 0.0);
+}
+
+#[test]
+fn a_step_without_any_gradient_solves_nothing() {
+    let mut weigher = configure("method = 'mgda'", 2).expect("valid");
+    weigh(&mut weigher, &[1.0, 1.0], &[1.0, 0.0, 0.0, 1.0]);
+    assert!(weigher.solve().is_some());
+    weigh(&mut weigher, &[1.0, 1.0], &[0.0; 4]);
+    assert!(weigher.solve().is_none());
 }
 
 #[test]

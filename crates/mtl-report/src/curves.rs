@@ -68,7 +68,7 @@ pub(crate) fn conflict(runs: &[Run<'_>]) -> Result<Section> {
         figures.extend(cosines(model, history)?);
     }
     if figures.is_empty() {
-        let how = "No run took the gradients of single losses. A weighting that looks at them does, such as `weighting = \"pcgrad\"` in `[loss]`, or `mtl compare --weightings equal,pcgrad`.";
+        let how = "No run took the gradients of single losses. Under any weighting `watch = 50` in `[loss]` does so at every fiftieth step; a weighting that looks at them does at each.";
         return Ok(section.note(how));
     }
     Ok(section
@@ -124,19 +124,21 @@ fn matrix(model: &str, epoch: &EpochRecord) -> Result<Figure> {
 
 /// Weights and gradients' norms of the last epoch, as a table.
 pub(crate) fn weights(history: &History) -> String {
-    let Some(last) = history.epochs.last().filter(|epoch| !epoch.weights.is_empty()) else {
+    let Some(last) = history.epochs.last() else { return String::new() };
+    // Under equal weights there are none, and gradients only if they were watched.
+    let named = if last.weights.is_empty() { &last.loss_gradient_norms } else { &last.weights };
+    if named.is_empty() {
         return String::new();
-    };
+    }
     let header = ["loss", "weight", "gradient norm"].map(str::to_owned);
-    let row = |(name, weight): &(String, f64)| {
-        let norm = last.loss_gradient_norms.iter().find(|(other, _)| other == name);
-        vec![
-            Cell::text(name),
-            Cell::number(Some(*weight), 4),
-            Cell::number(norm.map(|(_, norm)| *norm), 5),
-        ]
+    let of = |values: &[(String, f64)], name: &String| {
+        values.iter().find(|(other, _)| other == name).map(|&(_, value)| value)
     };
-    let rows: Vec<_> = last.weights.iter().map(row).collect();
+    let row = |(name, _): &(String, f64)| {
+        let (weight, norm) = (of(&last.weights, name), of(&last.loss_gradient_norms, name));
+        vec![Cell::text(name), Cell::number(weight, 4), Cell::number(norm, 5)]
+    };
+    let rows: Vec<_> = named.iter().map(row).collect();
     table("Weights of the losses, means over the last epoch", &header, &rows)
 }
 

@@ -81,8 +81,8 @@ impl TrainConfig {
         self.optimiser.unwrap_or(adam)
     }
 
-    /// How many times training holds a model's values beside the model itself: the best epoch's,
-    /// what the optimiser keeps of each value of a table (which outweighs all else), and the state
+    /// How many times training holds a model's values beside the model itself: the best epoch's
+    /// (or the last good ones, where none is best yet), what the optimiser keeps of each value of a table (which outweighs all else), and the state
     /// of all three that a run leaves; where that is saved, its bytes too.
     pub fn copies(&self, saves_state: bool) -> usize {
         let optimiser = self.optimiser();

@@ -1,5 +1,7 @@
 //! What can go wrong while a model is trained or compared.
 
+use crate::LastGood;
+
 /// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +45,14 @@ pub enum Error {
     /// The weighting of the losses failed.
     #[error("[loss] {0}")]
     Weighting(#[from] mtl_loss::Error),
+    /// Training failed, and the model has the last good weights.
+    #[error("{cause}")]
+    Stopped {
+        /// What failed.
+        cause: Box<Error>,
+        /// Which weights the model has.
+        left: LastGood,
+    },
     /// A step failed.
     #[error(transparent)]
     Step(#[from] mtl_nn::Error),

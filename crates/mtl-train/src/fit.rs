@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use mtl_data::{RowSource, Shuffle};
 use mtl_eval::Measured;
-use mtl_feature::Feed;
+use mtl_feature::{FeatureTable, Feed};
 use mtl_model::Model;
 use mtl_nn::kernel::Kernels;
 use mtl_nn::{Batch, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::NamedMetrics;
+use crate::last_good::{Kept, LastGood};
 use crate::progress::Progress;
 use crate::resume::SeenRows;
+use crate::seen::Solves;
 use crate::survey::Survey;
+use crate::watch::Watch;
 use crate::weighting::Weighting;
 use crate::{Error, Monitor, Observer, Part, Result, TrainConfig, TrainingState, evaluate};
 
@@ -33,13 +36,18 @@ pub struct EpochRecord {
     pub validation: Vec<Validated>,
     /// Mean norm of the gradient.
     pub gradient_norm: f64,
-    /// Mean weight of each loss, by name, where a weighting gives them.
+    /// Mean weight of each loss, by name, where a weighting gives them: over the steps in which a row
+    /// carries its label, as with `losses`. A loss that no step has is left out.
     pub weights: Vec<(String, f64)>,
-    /// Mean norm of each loss's gradient over the shared parameters, where it is taken.
+    /// Mean norm of each loss's gradient over the shared parameters, where it is taken: over the same
+    /// steps, or those that [`LossConfig::watch`](crate::LossConfig::watch) looks at.
     pub loss_gradient_norms: Vec<(String, f64)>,
     /// Mean cosine between the gradients of two losses over the shared parameters, where they are
     /// taken: below 0 the losses conflict.
     pub cosines: Vec<(String, String, f64)>,
+    /// How the weighting's inner problem was solved, where it has one.
+    #[serde(default)]
+    pub solves: Option<Solves>,
     /// Wall time of its training steps, in seconds, and of waiting for rows of a stream.
     pub seconds: f64,
 }
@@ -124,8 +132,10 @@ pub struct Fitted {
 /// whether rows can be trained on.
 ///
 /// # Errors
-/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`; a step whose loss or gradient is not
-/// finite, in which case `model` has the last good weights.
+/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`;
+/// a [`TrainConfig::loss`] that is not that of `resume`.
+/// [`Error::Stopped`] for a loss, gradient or prediction that is not finite, or weights of losses that cannot
+/// be found; `model` then has the last good weights, and the error says which those are.
 pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
     model: &mut Model,
     (train, validation): (&R, &V),
@@ -152,7 +162,10 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
             break;
         };
         if !validation.is_empty() {
-            let found = evaluate(model, validation)?;
+            let found = evaluate(model, validation).map_err(|error| match error {
+                Error::Metric(_) => run.go_back(error, model),
+                other => other,
+            })?;
             record.monitored = run.monitor.value(&found);
             record.validation = found.tasks.iter().map(Validated::of).collect();
         }
@@ -164,9 +177,9 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
         }
     }
     let state = run.state(&model.params);
-    if let Some(best) = run.best {
-        debug_assert!(Arc::ptr_eq(best.layout(), graph.layout()));
-        model.params = best;
+    if run.kept.is_best {
+        debug_assert!(Arc::ptr_eq(run.kept.params.layout(), graph.layout()));
+        model.params = run.kept.params;
     }
     Ok(Fitted { history: run.history, train: survey.part, state })
 }
@@ -180,12 +193,12 @@ struct Run<'t> {
     optimiser: Optimiser<f32>,
     weights: Vec<f64>,
     weighting: Option<Weighting>,
+    watch: Option<Watch>,
     monitor: Monitor,
     history: History,
     /// The epoch that was interrupted.
     partway: Option<Progress>,
-    /// The best epoch's weights, if it is not the last one.
-    best: Option<Params<f32>>,
+    kept: Kept,
 }
 
 impl<'t> Run<'t> {
@@ -205,15 +218,17 @@ impl<'t> Run<'t> {
         let layout = graph.layout();
         let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
         mtl_model::check_memory(layout, config.copies(false))?;
-        let (mut optimiser, mut best) = (Optimiser::new(config.optimiser(), layout)?, None);
+        let (mut optimiser, mut kept) = (Optimiser::new(config.optimiser(), layout)?, None);
         if let Some(state) = resume {
             state.check_rows(survey)?;
+            state.check_loss(config)?;
             history = History { monitor: history.monitor, ..state.history().clone() };
             // More epochs or more patience than before: that is what resuming is for.
             history.stopped_early = history.patience_ran_out(config.patience);
             model.params = state.params(layout)?;
             optimiser = state.optimiser(config, layout)?;
-            best = state.best(layout)?;
+            let of = history.best_epoch.map_or(LastGood::Start, LastGood::Epoch);
+            kept = state.best(layout)?.map(|params| Kept { params, of, is_best: true });
         }
         let partway = resume.and_then(|state| state.partway().cloned());
         let rule = config.optimiser().dense;
@@ -225,18 +240,21 @@ impl<'t> Run<'t> {
         if let (Some(weighting), Some(state)) = (&mut weighting, resume) {
             state.restore_weighting(weighting, &mut step)?;
         }
+        let kernels = Kernels::new(config.precision);
+        let watch = Watch::of_model(&config.loss, model, weighting.as_ref(), kernels)?;
         Ok(Self {
             config,
             rows: SeenRows::of(survey),
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
-            step: step.with_kernels(Kernels::new(config.precision)),
+            step: step.with_kernels(kernels),
             weighting,
+            watch,
             optimiser,
             monitor,
             history,
             partway,
-            best,
+            kept: kept.unwrap_or_else(|| Kept::start(&model.params)),
         })
     }
 
@@ -261,7 +279,11 @@ impl<'t> Run<'t> {
             let steps = batches.len();
             for rows in batches.skip(done) {
                 feed.fill(rows, &mut self.batch);
-                observer.step_done(self.step(model, &mut progress)?);
+                let updates = self.optimiser.steps();
+                match self.step(model, &mut progress) {
+                    Ok(loss) => observer.step_done(loss),
+                    Err(error) => return Err(self.stop(error, model, &block, updates)),
+                }
                 if observer.interrupts() {
                     progress.seconds = before + started.elapsed().as_secs_f64();
                     self.partway = Some(progress);
@@ -274,6 +296,11 @@ impl<'t> Run<'t> {
             weighting.end_epoch();
         }
         progress.seconds = before + started.elapsed().as_secs_f64();
+        // An epoch's last update is looked at as all others are: by the losses after it. A run that
+        // was resumed after the last step of an epoch has no batch.
+        if self.batch.rows > 0 {
+            self.look(&model.params).map_err(|error| self.go_back(error, model))?;
+        }
         let names = graph.losses().iter().map(|(name, _)| name.clone()).collect();
         Ok(Some(progress.record(number, names)))
     }
@@ -282,14 +309,68 @@ impl<'t> Run<'t> {
     fn step(&mut self, model: &mut Model, progress: &mut Progress) -> Result<f64> {
         let (params, optimiser, seed) = (&mut model.params, &mut self.optimiser, self.config.seed);
         let (step, batch, weights) = (&mut self.step, &self.batch, &self.weights);
+        if let Some(watch) = &mut self.watch {
+            let when = (seed, optimiser.steps() + 1, progress.steps());
+            if let Some(watched) = watch.look(params, batch, weights, when)? {
+                progress.add_watched(watched);
+            }
+        }
         match &mut self.weighting {
             None => _ = step.run(params, optimiser, batch, weights, seed)?,
             Some(weighting) => {
                 weighting.run(step, params, optimiser, batch, (weights, seed))?;
-                progress.add_weighed(step);
+                progress.add_weighed(step, weighting.solve());
             }
         }
         Ok(progress.add(&step.last_report(), weights))
+    }
+
+    /// Looks at the losses of the last batch with these weights; where no weighting keeps the values
+    /// of a step, at their gradient too.
+    fn look(&mut self, params: &Params<f32>) -> Result<()> {
+        let (optimiser, batch, weights) = (&self.optimiser, &self.batch, &self.weights);
+        let (seed, next) = (self.config.seed, self.optimiser.steps() + 1);
+        match self.weighting {
+            None => self.step.gradients(params, optimiser, batch, weights, seed).map(drop)?,
+            Some(_) => self.step.second_look(params, batch, weights, (seed, next)).map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// After a step that failed: the weights before it stay in `model` if they give finite losses, or
+    /// if it is the rows that do not, and their predictions of the block are finite. Otherwise, and
+    /// where the step had updated them before it failed, the model goes back to what is kept.
+    fn stop(
+        &mut self,
+        cause: Error,
+        model: &mut Model,
+        block: &FeatureTable,
+        updates: u64,
+    ) -> Error {
+        let is_finite = |p: mtl_model::Predictions| p.values().iter().all(|p| p.is_finite());
+        if self.optimiser.steps() == updates {
+            let at_fault = self.look(&model.params).is_err();
+            if !at_fault
+                || self.rows_are_at_fault(model) && model.predict(block).is_ok_and(is_finite)
+            {
+                return Error::Stopped { cause: Box::new(cause), left: LastGood::BeforeStep };
+            }
+        }
+        self.go_back(cause, model)
+    }
+
+    /// Whether the last batch has no finite losses with the weights that are kept either.
+    fn rows_are_at_fault(&mut self, model: &mut Model) -> bool {
+        std::mem::swap(&mut model.params, &mut self.kept.params);
+        let looked = self.look(&model.params);
+        std::mem::swap(&mut model.params, &mut self.kept.params);
+        looked.is_err()
+    }
+
+    /// Leaves in `model` the weights that are kept.
+    fn go_back(&mut self, cause: Error, model: &mut Model) -> Error {
+        std::mem::swap(&mut model.params, &mut self.kept.params);
+        Error::Stopped { cause: Box::new(cause), left: self.kept.of }
     }
 
     /// Notes an epoch and keeps its weights if they are the best; returns whether they are.
@@ -299,8 +380,8 @@ impl<'t> Run<'t> {
         if better {
             history.best = record.monitored;
             history.best_epoch = Some(record.epoch);
-            self.best = Some(params.clone());
         }
+        self.kept.epoch_done(record.epoch, params, better);
         history.epochs.push(record);
         history.stopped_early = history.patience_ran_out(self.config.patience)
             && history.epochs.len() < self.config.epochs;
@@ -308,7 +389,7 @@ impl<'t> Run<'t> {
     }
 
     fn state(&self, params: &Params<f32>) -> TrainingState {
-        let best = self.best.as_ref();
+        let best = self.kept.best();
         let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
         let past = (&self.history, self.partway.as_ref());
         let (config, rows) = (self.config, &self.rows);

@@ -1,5 +1,6 @@
 //! What an epoch adds up, step by step.
 
+use mtl_loss::Solve;
 use mtl_nn::{Step, StepReport};
 use serde::{Deserialize, Serialize};
 
@@ -48,15 +49,21 @@ impl Progress {
         total
     }
 
-    /// Adds what a weighting saw and answered in the last step.
-    pub(crate) fn add_weighed(&mut self, step: &Step<f32>) {
-        self.seen.add(step);
+    /// Adds what a weighting saw and answered in the last step, and how it came by its answer.
+    pub(crate) fn add_weighed(&mut self, step: &Step<f32>, solve: Option<Solve>) {
+        self.seen.add(step, solve);
+    }
+
+    /// Adds the gradients that were looked at beside the last step.
+    pub(crate) fn add_watched(&mut self, step: &Step<f32>) {
+        self.seen.add_gradients(step);
     }
 
     /// The record of the whole epoch, not validated yet; `names` are the losses'.
     pub(crate) fn record(self, epoch: usize, names: Vec<String>) -> EpochRecord {
         let mean = |&(sum, n): &(f64, u32)| (n > 0).then(|| sum / f64::from(n));
         let (weights, loss_gradient_norms, cosines) = self.seen.finish(&names);
+        let solves = self.seen.solves();
         EpochRecord {
             epoch,
             losses: names.into_iter().zip(self.losses.iter().map(mean)).collect(),
@@ -66,6 +73,7 @@ impl Progress {
             weights,
             loss_gradient_norms,
             cosines,
+            solves,
             seconds: self.seconds,
         }
     }

@@ -1,9 +1,10 @@
 //! The state of a training run between epochs, and within one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mtl_model::Model;
-use mtl_nn::checkpoint::{self, SavedOptimiser, SavedParams};
+use mtl_nn::checkpoint::{self, Damage, SavedOptimiser, SavedParams};
 use mtl_nn::kernel::Precision;
 use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,10 @@ use crate::survey::Survey;
 use crate::weighting::{Weighting, WeightingState};
 use crate::{Error, History, Result, TrainConfig};
 
+/// How every version's kind begins.
+const KINDS: &str = "mtl training state ";
 /// Numbered anew whenever what it holds changes.
-const KIND: &str = "mtl training state 3";
+const KIND: &str = "mtl training state 6";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.
@@ -34,6 +37,8 @@ pub struct TrainingState {
     best: Option<SavedParams>,
     optimiser: SavedOptimiser,
     weighting: Option<WeightingState>,
+    /// The settings of `[loss]` by key; none before the first epoch.
+    loss: Option<BTreeMap<String, String>>,
     /// Its name in messages.
     #[serde(skip, default = "unnamed")]
     file: String,
@@ -84,6 +89,7 @@ impl TrainingState {
             best: best.map(SavedParams::of),
             optimiser: SavedOptimiser::of(optimiser, params.layout()),
             weighting,
+            loss: Some(config.loss.settings()),
             file: unnamed(),
         }
     }
@@ -105,6 +111,7 @@ impl TrainingState {
             best: None,
             optimiser,
             weighting: None,
+            loss: None,
             file: unnamed(),
         }
     }
@@ -137,6 +144,15 @@ impl TrainingState {
         let file = file.to_owned();
         match state {
             Ok(state) => Ok(Self { file, ..state }),
+            Err(mtl_nn::Error::Checkpoint(Damage::Kind { found, expected }))
+                if found.starts_with(KINDS) =>
+            {
+                let message = format!(
+                    "it was written by another version (`{found}`, expected `{expected}`) and cannot \
+                     be taken up: expected training from the beginning, or without this file"
+                );
+                Err(Error::Resume { file, message })
+            }
             Err(error) => Err(Error::Resume { file, message: error.to_string() }),
         }
     }
@@ -155,10 +171,28 @@ impl TrainingState {
         if let Some((name, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
             return Err(self.error(format!("`{name}` was {was}, and is {is} now")));
         }
+        self.check_loss(config)?;
         let layout = model.graph().layout();
         self.params(layout)
             .and(self.optimiser(config, layout).map(drop))
             .map_err(|error| self.error(format!("is of another model: {error}")))
+    }
+
+    /// Whether `[loss]` is that of the run so far: what a weighting has learnt is of no use to another,
+    /// and a run under two of them is a run of neither.
+    pub(crate) fn check_loss(&self, config: &TrainConfig) -> Result<()> {
+        let Some(was) = &self.loss else { return Ok(()) };
+        let is = config.loss.settings();
+        // The method first: another one has other keys.
+        let keys = ["loss.weighting.method"].into_iter();
+        let mut keys = keys.chain(was.keys().chain(is.keys()).map(String::as_str));
+        let Some(key) = keys.find(|&key| was.get(key) != is.get(key)) else {
+            return Ok(());
+        };
+        let named = |of: &BTreeMap<String, String>| {
+            of.get(key).map_or("not set", String::as_str).to_owned()
+        };
+        Err(self.error(format!("`{key}` was {}, and is {} now", named(was), named(&is))))
     }
 
     /// Whether the training rows are those of the run so far.
@@ -198,11 +232,7 @@ impl TrainingState {
         match &self.weighting {
             Some(state) => weighting.restore(state, step, self.history.epochs.len() as u64),
             // A weighting starts with the first epoch.
-            None if self.history.epochs.is_empty() && self.partway.is_none() => Ok(()),
-            None => {
-                let message = "was trained with equal weights, expected the same weighting";
-                Err(self.error(message.to_owned()))
-            }
+            None => Ok(()),
         }
     }
 

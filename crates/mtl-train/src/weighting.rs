@@ -1,116 +1,18 @@
-//! Loss weighting in the loop: what `[loss]` says, and the learned state it steps.
+//! Loss weighting in the loop: asked at each step, and the learned state that it steps.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use mtl_loss::{Gram, Running, Setup, State, StepInput, Weigher, WeightingConfig, Weights};
+use mtl_loss::{Gram, Running, Setup, Solve, State, StepInput, Weigher, WeightingConfig, Weights};
 use mtl_model::Model;
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::{
     Batch, Graph, GraphBuilder, Init, LossWeights, Optimiser, OptimiserConfig, Params, Rule,
-    Scalar, Seen, Shared, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
+    Scalar, Seen, SparseGradient, Step, StepReport, TableId, TableUpdate, Weigh,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
-
-/// The `[loss]` table.
-///
-/// | key | default | purpose |
-/// |---|---|---|
-/// | `weighting` | `"equal"` | a method of `mtl-loss`, by name or as a table `{ method = "gradnorm", alpha = 1.5 }` |
-/// | `shared` | `"last_layer"` | over which shared parameters gradients are compared: `last_layer`, `dense`, `all`; or over which activations: `representation` |
-///
-/// A task's own `weight` multiplies its loss before any method sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LossConfig {
-    /// The method; equal weights if absent.
-    pub weighting: Option<WeightingConfig>,
-    /// Over which shared parameters gradients are compared.
-    pub shared: SharedParameters,
-}
-
-/// See [`Shared`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SharedParameters {
-    /// The weights of the last shared layers.
-    #[default]
-    LastLayer,
-    /// All shared dense parameters.
-    Dense,
-    /// Tables too.
-    All,
-    /// The activations that the losses share and are computed from directly.
-    Representation,
-}
-
-impl LossConfig {
-    /// The method of that name, with its paper's settings.
-    ///
-    /// # Errors
-    /// [`Error::Model`] for an unknown name, with the nearest that there is.
-    pub fn named(method: &str) -> Result<Self> {
-        let mut table = toml::Table::new();
-        table.insert("method".to_owned(), method.into());
-        let weighting = Some(mtl_model::parse_table(table, "loss")?);
-        Ok(Self { weighting, ..Self::default() })
-    }
-
-    /// Checks the method's settings for losses of those names, and that the step can supply what it
-    /// needs.
-    ///
-    /// # Errors
-    /// [`Error::Weighting`] or [`Error::Model`], naming the setting.
-    pub fn check(&self, names: &[String]) -> Result<()> {
-        let Some(method) = &self.weighting else { return Ok(()) };
-        let initial = vec![1.0; names.len()];
-        let needs = method.build(&Setup { tasks: names, initial_losses: Some(&initial) })?.needs();
-        let keeps = matches!(self.shared, SharedParameters::LastLayer | SharedParameters::Dense);
-        if needs.running.is_some() && !keeps {
-            let message = "`beta` above 0 keeps running gradients, which are those of dense \
-                           parameters: expected `shared` to be `last_layer` or `dense`";
-            let section = "loss".to_owned();
-            return Err(mtl_model::Error::Config { section, message: message.to_owned() }.into());
-        }
-        Ok(())
-    }
-
-    /// Reads the table.
-    ///
-    /// # Errors
-    /// [`Error::Model`] or [`Error::Weighting`] for an unknown or wrong key or method.
-    pub fn parse(mut table: toml::Table) -> Result<Self> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Rest {
-            #[serde(default)]
-            shared: SharedParameters,
-            #[serde(default, rename = "weighting")]
-            _named_in_messages: Option<String>,
-        }
-        let weighting = match table.remove("weighting") {
-            None => None,
-            Some(toml::Value::String(name)) => Self::named(&name)?.weighting,
-            Some(toml::Value::Table(table)) => {
-                Some(mtl_model::parse_table(table, "loss.weighting")?)
-            }
-            Some(other) => {
-                let message = format!(
-                    "[loss] `weighting` is {other}, expected a name or {{ method = \"…\" }}"
-                );
-                return Err(Error::Config { file: "configuration".to_owned(), message });
-            }
-        };
-        let rest: Rest = mtl_model::parse_table(table, "loss")?;
-        Ok(Self { weighting, shared: rest.shared })
-    }
-
-    /// The method's name.
-    pub fn name(&self) -> &'static str {
-        self.weighting.as_ref().map_or("equal", WeightingConfig::name)
-    }
-}
+use crate::{LossConfig, Result, SharedParameters};
 
 /// What a run remembers of its weighting between epochs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -150,7 +52,7 @@ impl Weighting {
     /// rate, where it has one).
     ///
     /// # Errors
-    /// [`Error::Weighting`] for settings that cannot be.
+    /// [`crate::Error::Weighting`] for settings that cannot be.
     pub fn new(
         method: &WeightingConfig,
         names: &[String],
@@ -195,17 +97,17 @@ impl Weighting {
         graph: Arc<Graph<S>>,
         shared: SharedParameters,
     ) -> Result<Step<S>> {
-        let shared = match shared {
-            SharedParameters::LastLayer => Shared::LastLayer,
-            SharedParameters::Dense => Shared::Dense,
-            SharedParameters::All => Shared::All,
-            SharedParameters::Representation => Shared::Representation,
-        };
-        let mut step = Step::weighed(graph, self.weigher.needs().gram.then_some(shared))?;
+        let shared = self.compares_gradients().then_some(shared.into());
+        let mut step = Step::weighed(graph, shared)?;
         if self.running.is_some() {
             step.keep_running()?;
         }
         Ok(step)
+    }
+
+    /// Whether gradients of single losses are taken at every step.
+    pub(crate) fn compares_gradients(&self) -> bool {
+        self.weigher.needs().gram
     }
 
     /// One training step under the weighting; `weights` are the user's, one a loss. The report's
@@ -213,7 +115,8 @@ impl Weighting {
     ///
     /// # Errors
     /// Those of [`Step::run_weighed`], in which case nothing was updated; a loss that is not finite
-    /// at the second look that FAMO takes after the update.
+    /// at the second look that FAMO takes after the update, which is then made ([`Optimiser::steps`]
+    /// tells): the values from before are for the caller to keep, as [`crate::fit`] does.
     pub fn run<'s, S: Scalar>(
         &mut self,
         step: &'s mut Step<S>,
@@ -234,6 +137,11 @@ impl Weighting {
         }
         self.step_learned();
         Ok(step.last_report())
+    }
+
+    /// How the method's inner problem was solved in the last step, where it has one.
+    pub fn solve(&self) -> Option<Solve> {
+        self.weigher.solve()
     }
 
     /// Ends an epoch, over which some methods average.

@@ -119,6 +119,7 @@ fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<
         for weighting in weightings {
             let loss = LossConfig {
                 shared: contender.train.loss.shared,
+                watch: contender.train.loss.watch,
                 ..LossConfig::named(weighting).context("--weightings")?
             };
             let name = match weighting.as_str() {

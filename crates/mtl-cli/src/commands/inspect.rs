@@ -203,18 +203,31 @@ fn print(inspection: &Inspection) {
 
 /// Weights, norms and cosines of the last epoch's losses.
 fn print_conflict(inspection: &Inspection) {
-    let Some(epoch) = inspection.last_epoch.as_ref().filter(|e| !e.weights.is_empty()) else {
+    let Some(epoch) = &inspection.last_epoch else { return };
+    // Under equal weights there are none, and gradients only if they were watched.
+    let named = if epoch.weights.is_empty() { &epoch.loss_gradient_norms } else { &epoch.weights };
+    if named.is_empty() {
         return;
-    };
+    }
     say!("\nLosses in the last epoch: weight, norm of the gradient of shared parameters");
-    let norm = |name: &String| epoch.loss_gradient_norms.iter().find(|(n, _)| n == name);
-    let row = |(name, weight): &(String, f64)| {
-        let norm = norm(name).map(|(_, norm)| *norm);
-        vec![name.clone(), format!("{weight:.4}"), render::number(norm, 5)]
+    let of = |values: &[(String, f64)], name: &String| {
+        values.iter().find(|(other, _)| other == name).map(|&(_, value)| value)
     };
-    let rows: Vec<_> = epoch.weights.iter().map(row).collect();
+    let row = |(name, _): &(String, f64)| {
+        let (weight, norm) = (of(&epoch.weights, name), of(&epoch.loss_gradient_norms, name));
+        vec![name.clone(), render::number(weight, 4), render::number(norm, 5)]
+    };
+    let rows: Vec<_> = named.iter().map(row).collect();
     let text = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     render::table(&text(&["loss", "weight", "gradient norm"]), &rows);
+    if let Some(solves) = epoch.solves.filter(|solves| solves.fallbacks > 0.0) {
+        say!(
+            "In {:.1} % of its steps the weighting's own equations had no solution and its fallback was \
+             taken (worst relative residual {:.0e})",
+            100.0 * solves.fallbacks,
+            solves.worst_residual
+        );
+    }
     if !epoch.cosines.is_empty() {
         say!("\nCosine between gradients of two losses (below 0 they conflict)");
         let row = |(a, b, cosine): &(String, String, f64)| {

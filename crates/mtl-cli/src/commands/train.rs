@@ -167,22 +167,16 @@ fn save(
     Ok(())
 }
 
-/// A step that failed has updated nothing: the weights before it are saved beside the folder that
-/// the run would have written, which is left alone.
+/// A run that failed leaves its last good weights: they are saved beside the folder that it would have
+/// written, which is left alone.
 fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::Error {
-    if !matches!(error, mtl_train::Error::Step(_) | mtl_train::Error::Weighting(_)) {
-        return error.into();
-    }
+    let mtl_train::Error::Stopped { left, .. } = error else { return error.into() };
     let name = args.out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let folder = args.out.with_file_name(format!("{name}.last-good"));
     let config = std::fs::read(&args.config).unwrap_or_default();
     match model.save(&folder, &[(CONFIG, &config)]) {
-        Ok(()) => {
-            anyhow::anyhow!("{error}; the weights before that step are in {}", folder.display())
-        }
-        Err(unsaved) => {
-            anyhow::anyhow!("{error}; the weights before that step are lost: {unsaved}")
-        }
+        Ok(()) => anyhow::anyhow!("{error}; {left} are in {}", folder.display()),
+        Err(unsaved) => anyhow::anyhow!("{error}; {left} are lost: {unsaved}"),
     }
 }
 

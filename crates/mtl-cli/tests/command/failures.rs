@@ -24,6 +24,26 @@ fn a_loss_that_is_not_finite_is_named_and_the_last_good_weights_are_saved() {
     }
 }
 
+/// Its first update takes every prediction's square beyond 32 bits.
+#[test]
+fn a_rate_that_diverges_leaves_weights_that_predict() {
+    for weighting in ["equal", "uncertainty", "famo"] {
+        let home = Home::new();
+        let loss = format!("[loss]\nweighting = \"{weighting}\"\n[train]");
+        let config = CONFIG.replace("loss = \"huber\"", "").replace("[train]", &loss);
+        home.write("run.toml", &config.replace("learning_rate = 0.02", "learning_rate = 1e25"));
+        let failed = home.mtl("train run.toml --out m");
+        failed.fails("; the weights that this run began with are in m.last-good");
+        home.mtl("predict m.last-good --data log.csv --out p.csv").ok();
+        let text = home.text("p.csv");
+        let values: Vec<&str> = text.lines().skip(1).flat_map(|line| line.split(',')).collect();
+        assert!(values.len() >= 3 * 1_200, "{}", values.len());
+        for value in values {
+            assert!(value.parse::<f64>().unwrap().is_finite(), "{weighting}: {value}");
+        }
+    }
+}
+
 #[test]
 fn a_setting_of_a_weighting_is_wrong_before_any_data_is_read() {
     let home = Home::new();
@@ -38,6 +58,7 @@ fn a_setting_of_a_weighting_is_wrong_before_any_data_is_read() {
             "weighting = { method = \"db_mtl\", beta = 0.9 }\nshared = \"all\"",
             "run.toml: [loss] `beta` above 0 keeps running gradients",
         ),
+        ("watch = 0", "expected a nonzero"),
         (
             "weighting = { method = \"fixed\", weights = { clik = 1.0 } }",
             "run.toml: [loss] fixed: weights names the task \"clik\"; the tasks are: buy, click",

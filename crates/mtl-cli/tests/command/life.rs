@@ -84,6 +84,55 @@ fn evaluating_no_rows_or_one_class_says_why_a_metric_is_undefined() {
 }
 
 #[test]
+fn a_run_under_equal_weights_shows_conflict_if_it_is_watched() {
+    let home = Home::new();
+    home.write("watched.toml", &CONFIG.replace("[train]", "[loss]\nwatch = 5\n[train]"));
+    home.mtl("train run.toml --out plain").ok();
+    home.mtl("train watched.toml --out watched").ok();
+    assert!(home.read("plain/weights.bin") == home.read("watched/weights.bin"));
+    let epoch = |model: &str| {
+        let text = home.text(&format!("{model}/metrics.json"));
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["history"]["epochs"][7].clone()
+    };
+    let sizes = |epoch: serde_json::Value| {
+        ["weights", "loss_gradient_norms", "cosines"].map(|of| epoch[of].as_array().unwrap().len())
+    };
+    assert_eq!((sizes(epoch("plain")), sizes(epoch("watched"))), ([0, 0, 0], [0, 3, 3]));
+    let said = "Cosine between gradients of two losses";
+    assert!(!home.mtl("inspect plain").ok().contains(said));
+    let text = home.mtl("inspect watched").ok();
+    assert!(text.contains(said) && text.contains("gradient norm"), "{text}");
+    assert!(home.text("watched/report.html").contains("gradient cosines of mmoe"));
+    assert!(home.text("plain/report.html").contains("watch = 50"));
+}
+
+#[test]
+fn inspection_says_how_often_a_weighting_fell_back() {
+    let home = Home::new();
+    // A row at a time and one shared column: gradients are along or against one another.
+    let model = "name = \"mmoe\"\nexpert_units = [16, 8]\ngate_units = [8]";
+    assert!(CONFIG.contains(model));
+    let narrow = CONFIG.replace(model, "name = \"shared_bottom\"\nbottom_units = [4, 1]");
+    let narrow =
+        narrow.replace("batch_size = 64", "batch_size = 1").replace("epochs = 8", "epochs = 1");
+    for (weighting, falls_back) in [("nash_mtl", true), ("mgda", false)] {
+        let loss = format!("[loss]\nweighting = \"{weighting}\"\n[train]");
+        home.write("narrow.toml", &narrow.replace("[train]", &loss));
+        home.mtl("train narrow.toml --out narrow").ok();
+        let metrics: serde_json::Value =
+            serde_json::from_str(&home.text("narrow/metrics.json")).unwrap();
+        let solves = &metrics["history"]["epochs"][0]["solves"];
+        assert_eq!(solves["fallbacks"].as_f64().unwrap() > 0.1, falls_back, "{solves}");
+        let said = home.mtl("inspect narrow").ok();
+        assert_eq!(
+            said.contains("% of its steps the weighting's own equations"),
+            falls_back,
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn inspection_shows_layers_parameters_and_gates() {
     let home = trained();
     let found = home.mtl("inspect m --json").json();

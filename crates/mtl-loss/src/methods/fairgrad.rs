@@ -63,7 +63,7 @@ impl Weighting for FairGrad {
     }
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
-        self.solve = Some(self.bargain.solve(active.gram, self.power, weights));
+        self.solve = Some(self.bargain.solve("fairgrad", active.gram, self.power, weights)?);
         Ok(())
     }
 

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! After one optimiser's step on w: clamp at 0 and renormalise to Σ w_t = T. g_t is the gradient with
-//! respect to the last shared layer. The weights of a step are those the step before left, so the
-//! update need not wait for the Gram matrix.
+//! respect to the last shared layer. The weights of a step are those the step before left.
 //!
 //! Source: Chen et al., *GradNorm*, ICML 2018, eqs. 1 and 2 and algorithm 1. Cost: the T norms, of one
 //! layer. Choose it when tasks train at different speeds and the Gram matrix of all shared
@@ -120,13 +119,7 @@ impl Weighting for GradNorm {
     }
 
     fn needs(&self) -> Needs {
-        Needs {
-            gram: true,
-            gram_may_come_late: true,
-            non_negative_losses: true,
-            learned: true,
-            ..Needs::default()
-        }
+        Needs { gram: true, non_negative_losses: true, learned: true, ..Needs::default() }
     }
 
     fn own(&self) -> OwnWeight {

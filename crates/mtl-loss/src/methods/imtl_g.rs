@@ -7,7 +7,8 @@
 //! Solved on the matrix of cosines by its eigenvectors. Where it is singular, the limit of the
 //! regularised solution is taken: with opposed gradients κ = 0 and the weights cancel them. Weights may
 //! be negative, and with Σ w = 1 so may κ: then the update opposes every task. Where the solution's sum
-//! is 0 no κ exists, and equal weights are the fallback.
+//! is 0 no κ exists, and where G is nearly singular none may be found: where the projections differ by
+//! more than 1e-8 of what they are summed from. Equal weights are then the fallback.
 //!
 //! Source: Liu et al., *Towards Impartial Multi-task Learning*, ICLR 2021, eqs. 4 to 6. Cost: the Gram
 //! matrix and one eigendecomposition. Choose it when gradients differ in size by orders of
@@ -20,6 +21,8 @@ use crate::config::Setup;
 use crate::linear_algebra::{Eigen, dot, multiply};
 use crate::{Active, Error, Needs, OwnWeight, Solve, Weighting};
 
+/// The relative spread of the projections beyond which there is no solution.
+const TOLERANCE: f64 = 1e-8;
 /// Eigenvalues of the matrix of cosines that count as 0.
 const NULL: f64 = 2e-13;
 /// The smallest component of (1, …, 1) along a null vector that is more than rounding.
@@ -95,19 +98,21 @@ impl Weighting for ImtlG {
                 self.cosines[i * n + j] = active.gram[i * n + j] / (norm(i) * norm(j));
             }
         }
-        self.eigen.decompose(&self.cosines, n);
+        self.eigen.decompose(&self.cosines, n).map_err(|left| left.of("imtl_g"))?;
         self.equal_projections(n, weights);
         let residual = self.residual(n, weights);
         weights.iter_mut().enumerate().for_each(|(i, w)| *w /= norm(i));
         let total: f64 = weights.iter().sum();
         let size: f64 = weights.iter().map(|w| w.abs()).sum();
-        let fallback = total.abs() <= 1e-12 * size;
-        if fallback {
-            weights.fill(1.0 / n as f64);
-        } else {
+        // NaN is no solution either.
+        let is_solved = residual <= TOLERANCE && total.abs() > 1e-12 * size;
+        self.solve = if is_solved {
             weights.iter_mut().for_each(|w| *w /= total);
-        }
-        self.solve = Some(Solve { residual, fallback });
+            Some(Solve { residual, fallback: false })
+        } else {
+            weights.fill(1.0 / n as f64);
+            Some(Solve { residual: 0.0, fallback: true })
+        };
         Ok(())
     }
 

@@ -68,7 +68,7 @@ impl Weighting for NashMtl {
     }
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
-        self.solve = Some(self.bargain.solve(active.gram, 1.0, weights));
+        self.solve = Some(self.bargain.solve("nash_mtl", active.gram, 1.0, weights)?);
         if let Some(limit) = self.max_norm {
             multiply(active.gram, weights, &mut self.image[..active.n()]);
             let norm = dot(weights, &self.image[..active.n()]).max(0.0).sqrt();
@@ -97,12 +97,23 @@ impl Bargain {
         Self { fair: FairPoint::new(n), shortest: SimplexQp::new(n), bound: vec![0.0; n] }
     }
 
-    pub(super) fn solve(&mut self, gram: &[f64], power: f64, weights: &mut [f64]) -> Solve {
+    /// # Errors
+    /// Where neither has a solution.
+    pub(super) fn solve(
+        &mut self,
+        method: &'static str,
+        gram: &[f64],
+        power: f64,
+        weights: &mut [f64],
+    ) -> Result<Solve, Error> {
         let residual = self.fair.solve(gram, power, weights);
         if residual <= TOLERANCE {
-            return Solve { residual, fallback: false };
+            return Ok(Solve { residual, fallback: false });
         }
         let residual = self.shortest.minimise(gram, &self.bound[..weights.len()], 1.0, weights);
-        Solve { residual, fallback: true }
+        if residual <= TOLERANCE {
+            return Ok(Solve { residual, fallback: true });
+        }
+        Err(Error::NotConverged { method, residual, tolerance: TOLERANCE })
     }
 }

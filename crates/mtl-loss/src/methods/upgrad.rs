@@ -81,7 +81,8 @@ impl Weighting for UpGrad {
         let total = weights.iter().sum();
         self.start[..n].fill(1.0 / n as f64);
         let (lower, everyone) = (Some(&self.start[..n]), &self.everyone[..n]);
-        self.ties.apply(active.gram, everyone, lower, total, weights);
+        let ties = self.ties.apply(active.gram, everyone, lower, total, weights);
+        ties.map_err(|left| left.of("upgrad"))?;
         self.solve = Some(Solve { residual, fallback: false });
         if residual <= TOLERANCE {
             return Ok(());

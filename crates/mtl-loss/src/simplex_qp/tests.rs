@@ -148,7 +148,7 @@ proptest! {
         let symmetric: Vec<f64> =
             (0..n * n).map(|k| rows[(k / n) * 16 + k % n] + rows[(k % n) * 16 + k / n]).collect();
         let mut eigen = crate::linear_algebra::Eigen::new(n);
-        prop_assert!(eigen.decompose(&symmetric, n));
+        prop_assert_eq!(eigen.decompose(&symmetric, n), Ok(()));
         let value = |k: usize| 10.0_f64.powf(-12.0 * k as f64 / (n - 1) as f64);
         let gram: Vec<f64> = (0..n * n)
             .map(|e| (0..n).map(|k| value(k) * eigen.vector(k, e / n) * eigen.vector(k, e % n)).sum())

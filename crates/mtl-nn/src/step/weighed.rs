@@ -115,6 +115,8 @@ impl<S: Scalar> Step<S> {
     ) -> Result<(StepReport<'_>, &[f64])> {
         let n = self.prepare(params, batch.rows);
         self.run_shards(params, batch, Mode::Train { seed, step }, n, Passes::Forward);
+        // The step may have ended before it scaled any loss.
+        self.scaled_losses.resize(self.losses.len(), 0.0);
         std::mem::swap(&mut self.losses, &mut self.scaled_losses);
         let looked = self.collect_losses(n, step);
         std::mem::swap(&mut self.losses, &mut self.scaled_losses);
@@ -123,6 +125,36 @@ impl<S: Scalar> Step<S> {
             *loss *= weight;
         }
         Ok((self.report(self.last_norm), &self.scaled_losses))
+    }
+
+    /// The losses and gradients of single losses of a batch, as training step `step` would see them,
+    /// and no update: [`Step::gram`] then has their Gram matrix, [`Step::last_report`] the losses.
+    /// `weights` are the user's. The step must be one of [`Step::weighed`].
+    ///
+    /// # Errors
+    /// As [`Step::run`].
+    ///
+    /// # Panics
+    /// If `weights` are not one a loss, or the step was made by [`Step::new`].
+    pub fn look(
+        &mut self,
+        params: &Params<S>,
+        batch: &Batch<S>,
+        weights: &[f64],
+        (seed, step): (u64, u64),
+    ) -> Result<()> {
+        assert!(self.keeps_values, "a step made by `Step::weighed`");
+        assert_eq!(weights.len(), self.losses.len(), "one weight a loss");
+        batch.check(&self.graph, &self.plan)?;
+        self.seed(batch, weights);
+        let n = self.prepare(params, batch.rows);
+        self.run_losses(params, batch, Mode::Train { seed, step }, n);
+        self.collect_losses(n, step)?;
+        self.reduce_per_loss(batch, n);
+        if let Some(per_loss) = &mut self.per_loss {
+            per_loss.fill_gram(&self.shards[..n]);
+        }
+        Ok(())
     }
 
     /// The report of the last step.
@@ -135,7 +167,7 @@ impl<S: Scalar> Step<S> {
         &self.loss_weights
     }
 
-    /// The Gram matrix of the last weighed step, T × T, row-major; `None` unless asked for.
+    /// The Gram matrix of the last weighed step or look, T × T, row-major; `None` unless asked for.
     pub fn gram(&self) -> Option<&[f64]> {
         self.per_loss.as_ref().map(|per_loss| per_loss.gram())
     }

@@ -188,6 +188,30 @@ fn the_gram_matrix_is_that_of_gradients_taken_one_by_one() -> Result<()> {
 }
 
 #[test]
+fn a_look_sees_what_the_step_would_see() -> Result<()> {
+    let graph = graph()?;
+    let user = [1.0, 2.0, 1.0, 0.5];
+    for without in [None, Some("c")] {
+        let batch = batch(&graph, without);
+        for shared in [Shared::LastLayer, Shared::All, Shared::Representation] {
+            let mut params = Params::<f64>::init(graph.layout(), 5);
+            let mut looks = Step::weighed(Arc::clone(&graph), Some(shared))?;
+            looks.look(&params, &batch, &user, (7, 1))?;
+            let (weights, fixed) = (vec![1.0; 4], Fixed::default());
+            let mut fixed = Fixed { shared: weights.clone(), own: weights, ..fixed };
+            let mut step = Step::weighed(Arc::clone(&graph), Some(shared))?;
+            let weighing = (&user[..], &mut fixed as &mut dyn Weigh);
+            step.run_weighed(&mut params, &mut sgd(&graph)?, &batch, weighing, 7)?;
+            assert_eq!(looks.gram(), Some(&fixed.gram[..]), "{shared:?}");
+            let (looked, stepped) = (looks.last_report(), step.last_report());
+            assert_eq!(looked.losses, stepped.losses);
+            assert_eq!(looked.total_weights, stepped.total_weights);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn shared_and_own_parameters_get_their_own_weights() -> Result<()> {
     let graph = graph()?;
     for without in [None, Some("c")] {

@@ -3,9 +3,12 @@
 
 mod calibration;
 mod importance;
+mod last_good;
 mod task_losses;
 mod training;
 mod tuning;
+mod watch;
 mod weighting_architectures;
 mod weighting_fit;
 mod weighting_golden;
+mod weighting_tasks;

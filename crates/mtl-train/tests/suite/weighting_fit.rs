@@ -224,17 +224,66 @@ fn running_gradients_are_resumed() -> Result<(), Failure> {
 }
 
 #[test]
-fn learned_and_remembered_state_is_in_the_saved_state() -> Result<(), Failure> {
+fn a_run_is_not_resumed_under_another_weighting() -> Result<(), Failure> {
     let (data, spec) = (data()?, spec(binary(&TASKS))?);
-    let (_, fitted) = train(&spec, &data, &data.train, &config("uncertainty", 1)?, None)?;
-    for (method, expected) in [("gradnorm", "method"), ("equal", "weighting")] {
-        let resumed = train(&spec, &data, &data.train, &config(method, 2)?, Some(&fitted.state));
-        match (method, resumed) {
-            ("gradnorm", Err(error)) => assert!(error.to_string().contains(expected), "{error}"),
-            // Going on with equal weights forgets the state, on purpose.
-            (_, resumed) => assert_eq!(resumed?.1.history.epochs.len(), 2),
-        }
+    let with = |loss: &str, epochs| -> Result<TrainConfig, Failure> {
+        let loss = LossConfig::parse(toml::from_str(loss)?)?;
+        Ok(TrainConfig { loss, ..config("equal", epochs)? })
+    };
+    for (was, is, expected) in [
+        (
+            "weighting = 'uncertainty'",
+            "weighting = 'gradnorm'",
+            "`loss.weighting.method` was \"uncertainty\", and is \"gradnorm\" now",
+        ),
+        ("weighting = 'mgda'", "", "`loss.weighting.method` was \"mgda\", and is \"equal\" now"),
+        ("", "weighting = 'famo'", "`loss.weighting.method` was \"equal\", and is \"famo\" now"),
+        (
+            "weighting = 'gradnorm'",
+            "weighting = { method = 'gradnorm', alpha = 0.5 }",
+            "`loss.weighting.alpha` was 1.5, and is 0.5 now",
+        ),
+        (
+            "weighting = { method = 'nash_mtl', max_norm = 1.0 }",
+            "weighting = 'nash_mtl'",
+            "`loss.weighting.max_norm` was 1.0, and is not set now",
+        ),
+        (
+            "weighting = { method = 'fixed', weights = { click = 0.5 } }",
+            "weighting = { method = 'fixed', weights = { click = 0.5, action = 2.0 } }",
+            "`loss.weighting.weights.action` was not set, and is 2.0 now",
+        ),
+        (
+            "weighting = 'pcgrad'",
+            "weighting = 'pcgrad'\nshared = 'all'",
+            "`loss.shared` was \"last_layer\", and is \"all\" now",
+        ),
+    ] {
+        let (model, fitted) = train(&spec, &data, &data.train, &with(was, 1)?, None)?;
+        let state = TrainingState::from_bytes(&fitted.state.to_bytes(), "m.training.bin")?;
+        let expected = format!("m.training.bin: {expected}");
+        let other = with(is, 2)?;
+        assert_eq!(state.check(&model, &other).unwrap_err().to_string(), expected);
+        let error = train(&spec, &data, &data.train, &other, Some(&state)).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        state.check(&model, &with(was, 2)?)?;
     }
+    // Defaults that are written out are the same settings.
+    let (model, fitted) =
+        train(&spec, &data, &data.train, &with("weighting = 'gradnorm'", 1)?, None)?;
+    let same = "weighting = { method = 'gradnorm', alpha = 1.5 }\nshared = 'last_layer'";
+    Ok(fitted.state.check(&model, &with(same, 2)?)?)
+}
+
+#[test]
+fn a_state_of_another_version_says_so() -> Result<(), Failure> {
+    let old = mtl_nn::checkpoint::encode("mtl training state 3", &1_u32);
+    let error = TrainingState::from_bytes(&old, "m.training.bin").unwrap_err().to_string();
+    let expected = "m.training.bin: it was written by another version (`mtl training state 3`, ";
+    assert!(error.starts_with(expected), "{error}");
+    let other = mtl_nn::checkpoint::encode("mtl schema", &1_u32);
+    let error = TrainingState::from_bytes(&other, "m.training.bin").unwrap_err().to_string();
+    assert!(error.contains("it holds `mtl schema`"), "{error}");
     Ok(())
 }
 
@@ -273,6 +322,50 @@ fn every_method_bears_a_task_that_is_absent_from_most_batches() -> Result<(), Fa
             assert!(last < first, "{method}: {first:?} → {last:?}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_weight_is_a_mean_over_the_steps_that_have_the_task() -> Result<(), Failure> {
+    let (data, spec) = (data()?, spec(binary(&TASKS))?);
+    // Three labels: of five batches an epoch at least two carry none.
+    let mut labels = vec![f32::NAN; data.train.n_rows()];
+    (labels[7], labels[500], labels[900]) = (1.0, 0.0, 1.0);
+    let table = with_label(&data.train, "action", labels)?;
+    let (_, fitted) = train(&spec, &data, &table, &config("fixed", 2)?, None)?;
+    for epoch in &fitted.history.epochs {
+        let ones: Vec<(String, f64)> =
+            ["action", "click", "purchase"].iter().map(|name| ((*name).to_owned(), 1.0)).collect();
+        assert_eq!(epoch.weights, ones);
+    }
+    Ok(())
+}
+
+/// Shared weights that gradients can only be along or against: a row at a time and one column.
+#[test]
+fn a_run_that_is_mostly_a_fallback_says_so() -> Result<(), Failure> {
+    let data = data()?;
+    let mut bottom = ModelConfig::new("shared_bottom");
+    bottom.architecture.bottom_units = Some(vec![4, 1]);
+    let opposed = ModelSpec::new(bottom, binary(&TASKS), None)?;
+    let some = data.train.select(&(0..60).collect::<Vec<u32>>());
+    for (method, falls_back) in [("nash_mtl", true), ("fairgrad", true), ("mgda", false)] {
+        let one_row = TrainConfig { batch_size: 1, ..config(method, 1)? };
+        let (_, fitted) = train(&opposed, &data, &some, &one_row, None)?;
+        let solves = fitted.history.epochs[0].solves.expect(method);
+        assert_eq!(solves.fallbacks > 0.1, falls_back, "{method}: {solves:?}");
+        assert!(solves.worst_residual <= 1e-8, "{method}: {solves:?}");
+    }
+    // Where a solution is, it is taken; a method that solves nothing has nothing to say.
+    let wide = spec(binary(&TASKS))?;
+    let solves = |method| -> Result<_, Failure> {
+        let (_, fitted) = train(&wide, &data, &data.train, &config(method, 1)?, None)?;
+        Ok(fitted.history.epochs[0].solves)
+    };
+    let nash = solves("nash_mtl")?.ok_or("it solves an equation")?;
+    assert_eq!(nash.fallbacks, 0.0);
+    assert!(nash.worst_residual > 0.0 && nash.worst_residual <= 1e-8, "{nash:?}");
+    assert_eq!(solves("uncertainty")?, None);
     Ok(())
 }
 
