@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Gate, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate,
-    fit, gates, measure_truth, summarise,
+    Error, Evaluation, Gate, History, Observer, Result, Results, TrainConfig, TruthOf,
+    check_test_rows, evaluate, fit, gates, measure_truth, summarise,
 };
 
 /// A model to compare, with its training.
@@ -133,14 +133,18 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
             return Err(Error::Data(problem.to_owned()).into());
         }
     };
+    // Before hours of training, not after.
+    let notes = contenders.iter().map(|contender| check_test_rows(&contender.spec, dataset));
+    let notes = notes.collect::<Result<Vec<_>>>()?;
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
     let (mut labels, mut parts) = (BTreeMap::new(), Vec::new());
-    for contender in contenders {
+    for (contender, notes) in contenders.iter().zip(&notes) {
         for &seed in seeds {
             let train = TrainConfig { seed, ..contender.train.clone() };
             let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)
                 .map_err(Error::from)?;
             let mut watch = observer(&contender.name, seed);
+            notes.iter().for_each(|note| watch.note(note));
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);

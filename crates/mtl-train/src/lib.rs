@@ -13,6 +13,7 @@ mod gates;
 mod importance;
 mod initial_losses;
 mod monitor;
+mod nesting;
 mod observer;
 mod progress;
 mod results;
@@ -28,7 +29,9 @@ mod truth;
 mod tune;
 mod weighting;
 
-pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};
+pub use audit::{
+    Audit, ChainAudit, Contradiction, FeatureAudit, Implication, LabelAudit, Leak, audit,
+};
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
 pub use carry::check_start;
 pub use compare::{Compared, Comparison, Contender, Finished, compare, compare_and};
@@ -39,6 +42,7 @@ pub use fit::{EpochRecord, Fitted, History, Validated, fit};
 pub use gates::{Gate, gates};
 pub use importance::{Baseline, Drop, FeatureImportance, Importance, ImportanceConfig, importance};
 pub use monitor::Monitor;
+pub use nesting::{check_nesting, check_test_rows, nesting_note};
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};
 pub use resume::TrainingState;

@@ -9,6 +9,7 @@ use mtl_train::{
 };
 
 use crate::args::CompareArgs;
+use crate::commands::nesting::located;
 use crate::commands::predictions;
 use crate::progress::{Bar, Notes};
 use crate::sources::{self, Source};
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
 }
 
 fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Results> {
-    let Source { dataset, mut contenders, truths } = sources::open(name, args)?;
+    let Source { dataset, mut contenders, truths, files } = sources::open(name, args)?;
     if let Some(weightings) = &args.weightings {
         contenders = cross(&contenders, weightings)?;
     }
@@ -92,9 +93,13 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
         Box::new(Bar::among(format!("{run}/{n_runs} {name}"), Rc::clone(&said)))
             as Box<dyn Observer>
     };
-    compare_and(data, &contenders, &seeds, watch, |trained: Finished<'_>| match &args.out {
+    let keep = |trained: Finished<'_>| match &args.out {
         Some(folder) if args.write_predictions => predictions::write(folder, name, trained),
         _ => Ok(()),
+    };
+    compare_and(data, &contenders, &seeds, watch, keep).map_err(|error| match &files {
+        Some(files) => located(error, files),
+        None => error,
     })
 }
 

@@ -9,6 +9,7 @@ use mtl_train::{BySegment, Evaluated, Evaluation, Importance, Scored, gates, mea
 use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
 use crate::commands::explain::Explained;
+use crate::commands::nesting::{self, located_in};
 use crate::{commands, render};
 
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
@@ -27,7 +28,9 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
         [] => Vec::new(),
         columns => read_beside(&args.data, columns, &options)?,
     };
-    let scored = Scored::of(&model, &rows)?;
+    let scored = Scored::of(&model, &rows)
+        .map_err(|error| located_in(error.into(), &args.data, &options))?;
+    nesting::note(&args.data, &scored);
     let evaluation = measure(&model, &scored)?;
     let Explained { segments, importance } =
         Explained::of(&model, (&rows, &scored), &columns, &args.explain)?;

@@ -26,7 +26,7 @@ pub(crate) fn columns(predictions: &Predictions) -> impl Iterator<Item = (String
 /// against, empty where a row does not count.
 pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow::Result<()> {
     let Finished { name, seed, model, rows } = trained;
-    let Scored { raw, labels, weights, groups } = Scored::of(model, rows)?;
+    let Scored { raw, labels, weights, groups, .. } = Scored::of(model, rows)?;
     let predictions = raw.calibrated(model.calibration());
 
     let numbers = RawColumn::new(Values::Integer((0..rows.n_rows() as i64).collect()));

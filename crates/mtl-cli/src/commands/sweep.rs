@@ -10,8 +10,8 @@ use mtl_feature::LabelKind;
 use mtl_loss::{FixedConfig, WeightingConfig};
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_train::{
-    Axis, Fitted, LossConfig, Monitor, Part, RunConfig, Sweep, SweepPoint, SweepRun, TrainConfig,
-    evaluate, fit, summarise,
+    Axis, Fitted, LossConfig, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint, SweepRun,
+    TrainConfig, check_test_rows, evaluate, fit, summarise,
 };
 
 use crate::args::SweepArgs;
@@ -42,6 +42,10 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     )?;
     let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
     let said = Notes::default();
+    let notes = check_test_rows(&spec, &dataset);
+    for note in notes.map_err(|error| located(error.into(), &config.data))? {
+        Bar::among("", Rc::clone(&said)).note(&note);
+    }
     let n_runs = candidates.len() * seeds.len();
     for method in &candidates {
         let mut runs = Vec::with_capacity(seeds.len());

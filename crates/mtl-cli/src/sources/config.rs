@@ -23,5 +23,5 @@ pub(crate) fn source(path: &str, names: &[String]) -> anyhow::Result<Source> {
     };
     let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
     let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
-    Ok(Source { dataset, contenders, truths: Vec::new() })
+    Ok(Source { dataset, contenders, truths: Vec::new(), files: Some(config.data) })
 }

@@ -59,7 +59,7 @@ pub(crate) fn source(args: &CompareArgs, named: Option<&[String]>) -> anyhow::Re
             }
         }
     }
-    Ok(Source { dataset: dataset.boxed(), contenders, truths: truths() })
+    Ok(Source { dataset: dataset.boxed(), contenders, truths: truths(), files: None })
 }
 
 /// A chain's pCVR is meant to be what a log can teach, P(purchase | click, x), under whatever
