@@ -26,6 +26,7 @@ const DEFAULT_SEEDS: u64 = 3;
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     check_models(args)?;
+    check_once("--weightings", args.weightings.as_deref().unwrap_or(&[]))?;
     let seeds = match (args.quick, args.seeds) {
         (_, Some(0)) => anyhow::bail!("--seeds is 0, expected at least 1"),
         (_, Some(n)) => n,
@@ -105,8 +106,8 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
 
 fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
     let names = args.models.as_deref().unwrap_or(&[]);
-    for (i, name) in names.iter().enumerate() {
-        anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice");
+    check_once("--models", names)?;
+    for name in names {
         if !NAMES.contains(&name.as_str()) {
             let nearest = mtl_feature::nearest_names(name, &NAMES);
             let hint = nearest.first().map_or(String::new(), |n| format!("; did you mean `{n}`?"));
@@ -114,6 +115,15 @@ fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is named twice would be two rows in one: the same runs again, and an sd over copies.
+fn check_once(option: &str, names: &[String]) -> anyhow::Result<()> {
+    let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
+    match twice {
+        Some((_, name)) => anyhow::bail!("{option} names `{name}` twice, expected once"),
+        None => Ok(()),
+    }
 }
 
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from
