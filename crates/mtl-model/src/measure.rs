@@ -53,6 +53,17 @@ impl ModelSpec {
         Ok(measures(&self.tasks, self.behaviour_graph()?.as_ref()))
     }
 
+    /// The names of all losses, those of the chain included, sorted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Chain`] for a behaviour graph that cannot be.
+    pub fn loss_names(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = self.measures()?.into_iter().filter_map(|m| m.loss).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
     /// The outputs that are probabilities and have a label to be right about, sorted.
     ///
     /// # Errors

@@ -233,7 +233,7 @@ impl RunConfig {
         config.calibration.check(&measures)?;
         config.check_leaks()?;
         config.check_pairs()?;
-        config.train.loss.check(&config.loss_names()?)?;
+        config.train.loss.check(&config.model_spec("towers")?.loss_names()?)?;
         Ok(config)
     }
 
@@ -267,15 +267,6 @@ impl RunConfig {
             }
         }
         Ok(())
-    }
-
-    /// The names of all losses, those of the chain included.
-    fn loss_names(&self) -> Result<Vec<String>> {
-        let measures = self.model_spec("towers")?.measures()?;
-        let mut names: Vec<String> = measures.into_iter().filter_map(|m| m.loss).collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
     }
 
     /// A loss of pairs needs groups, and has no mean over single rows to choose an epoch by.

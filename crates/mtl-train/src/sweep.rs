@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mtl_eval::Summary;
+use mtl_loss::WeightingConfig;
 use serde::Serialize;
 
 use crate::Part;
@@ -44,8 +45,10 @@ pub struct Axis {
 /// A weighting: its trainings, and what they come to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SweepPoint {
-    /// `fixed`, or the adaptive method.
+    /// `fixed`, or the adaptive method with the settings that tell it apart.
     pub weighting: String,
+    /// The method with all its settings.
+    pub method: WeightingConfig,
     /// The weight of each loss, mean over seeds: those given, or the mean over the last epoch.
     pub weights: BTreeMap<String, f64>,
     /// The two metrics, mean over seeds.
@@ -85,7 +88,11 @@ impl SweepPoint {
     ///
     /// # Panics
     /// If there are no runs.
-    pub fn new(weighting: &str, runs: Vec<SweepRun>) -> Result<Self, mtl_eval::Error> {
+    pub fn new(
+        weighting: &str,
+        method: WeightingConfig,
+        runs: Vec<SweepRun>,
+    ) -> Result<Self, mtl_eval::Error> {
         let mean = |value: &dyn Fn(&SweepRun) -> f64| {
             runs.iter().map(value).sum::<f64>() / runs.len() as f64
         };
@@ -97,6 +104,7 @@ impl SweepPoint {
         };
         Ok(Self {
             weighting: weighting.to_owned(),
+            method,
             weights: runs[0].weights.keys().map(weight).collect(),
             values: metrics.each_ref().map(|m| m.mean.value().expect("at least one run")),
             sd: metrics.each_ref().map(|m| m.sd.value()),
@@ -141,14 +149,18 @@ mod tests {
         SweepRun { seed, weights, values, best_epoch: seed as usize, seconds: 0.0 }
     }
 
+    fn summed(name: &str, runs: Vec<SweepRun>) -> Result<SweepPoint, mtl_eval::Error> {
+        SweepPoint::new(name, WeightingConfig::from_name(name).unwrap(), runs)
+    }
+
     fn point(values: [f64; 2]) -> SweepPoint {
-        SweepPoint::new("equal", vec![run(1, values)]).unwrap()
+        summed("equal", vec![run(1, values)]).unwrap()
     }
 
     #[test]
     fn a_point_is_the_mean_of_its_seeds() {
         let runs = vec![run(1, [0.7, 2.0]), run(2, [0.8, 4.0]), run(3, [0.9, 6.0])];
-        let point = SweepPoint::new("gradnorm", runs.clone()).unwrap();
+        let point = summed("gradnorm", runs.clone()).unwrap();
         let [x, y] = point.values;
         let [sd_x, sd_y] = point.sd.map(Option::unwrap);
         assert!((x - 0.8).abs() < 1e-12 && (y - 4.0).abs() < 1e-12, "{x} {y}");
@@ -156,7 +168,7 @@ mod tests {
         assert_eq!((point.weights["ctr"], point.best_epoch), (2.0, 2.0));
         assert_eq!(point.runs, runs);
         assert_eq!(self::point([0.7, 2.0]).sd, [None, None]);
-        assert!(SweepPoint::new("equal", vec![run(1, [f64::NAN, 1.0])]).is_err());
+        assert!(summed("equal", vec![run(1, [f64::NAN, 1.0])]).is_err());
     }
 
     #[test]

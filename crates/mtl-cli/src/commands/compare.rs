@@ -4,11 +4,10 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use mtl_arch::NAMES;
-use mtl_train::{
-    Compared, Contender, Finished, LossConfig, Observer, Results, TrainConfig, compare_and,
-};
+use mtl_train::{Compared, Contender, Finished, Observer, Results, TrainConfig, compare_and};
 
 use crate::args::CompareArgs;
+use crate::commands::methods::Method;
 use crate::commands::nesting::located;
 use crate::commands::predictions;
 use crate::progress::{Bar, Notes};
@@ -18,6 +17,9 @@ use crate::{commands, render};
 /// What is compared if nothing is named: the embedded data, then the simulated funnel.
 const DEFAULT_DATA: [&str; 2] = ["census", "funnel"];
 
+/// The option that names weightings.
+const WEIGHTINGS: &str = "--weightings";
+
 /// Columns of metrics in one printed table.
 const MAX_COLUMNS: usize = 11;
 
@@ -26,7 +28,8 @@ const DEFAULT_SEEDS: u64 = 3;
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     check_models(args)?;
-    check_once("--weightings", args.weightings.as_deref().unwrap_or(&[]))?;
+    let weightings = args.weightings.as_deref();
+    let weightings = weightings.map(|lists| Method::read(WEIGHTINGS, lists)).transpose()?;
     let seeds = match (args.quick, args.seeds) {
         (_, Some(0)) => anyhow::bail!("--seeds is 0, expected at least 1"),
         (_, Some(n)) => n,
@@ -45,7 +48,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     };
     let mut all = Vec::with_capacity(names.len());
     for (i, name) in names.into_iter().enumerate() {
-        let results = compare_on(name, args, seeds)?;
+        let results = compare_on(name, args, weightings.as_deref(), seeds)?;
         if !json {
             if i > 0 {
                 say!();
@@ -71,9 +74,14 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     }
 }
 
-fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Results> {
+fn compare_on(
+    name: &str,
+    args: &CompareArgs,
+    weightings: Option<&[Method]>,
+    seeds: u64,
+) -> anyhow::Result<Results> {
     let Source { dataset, mut contenders, truths, files } = sources::open(name, args)?;
-    if let Some(weightings) = &args.weightings {
+    if let Some(weightings) = weightings {
         contenders = cross(&contenders, weightings)?;
     }
     if args.quick {
@@ -106,8 +114,8 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
 
 fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
     let names = args.models.as_deref().unwrap_or(&[]);
-    check_once("--models", names)?;
-    for name in names {
+    for (i, name) in names.iter().enumerate() {
+        anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice, expected once");
         if !NAMES.contains(&name.as_str()) {
             let nearest = mtl_feature::nearest_names(name, &NAMES);
             let hint = nearest.first().map_or(String::new(), |n| format!("; did you mean `{n}`?"));
@@ -117,28 +125,16 @@ fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is named twice would be two rows in one: the same runs again, and an sd over copies.
-fn check_once(option: &str, names: &[String]) -> anyhow::Result<()> {
-    let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
-    match twice {
-        Some((_, name)) => anyhow::bail!("{option} names `{name}` twice, expected once"),
-        None => Ok(()),
-    }
-}
-
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from
 /// Single-Task can still be taken.
-fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<Contender>> {
+fn cross(contenders: &[Contender], weightings: &[Method]) -> anyhow::Result<Vec<Contender>> {
     let mut crossed = Vec::with_capacity(contenders.len() * weightings.len());
     for contender in contenders {
         for weighting in weightings {
-            let loss = LossConfig {
-                shared: contender.train.loss.shared,
-                ..LossConfig::named(weighting).context("--weightings")?
-            };
-            let name = match weighting.as_str() {
+            let loss = weighting.checked(WEIGHTINGS, &contender.train.loss, &contender.spec)?;
+            let name = match weighting.label.as_str() {
                 "equal" => contender.name.clone(),
-                _ => format!("{} {weighting}", contender.name),
+                label => format!("{} {label}", contender.name),
             };
             let train = TrainConfig { loss, ..contender.train.clone() };
             crossed.push(Contender { name, train, spec: contender.spec.clone() });

@@ -39,6 +39,21 @@ fn every_weighting_is_a_point_and_the_best_are_on_the_front() {
 }
 
 #[test]
+fn a_method_has_the_settings_of_the_configuration_or_of_the_command_line() {
+    let home = two_tasks();
+    let loss = "[loss]\nweighting = { method = \"gradnorm\", alpha = 0.25 }\n[train]";
+    home.write("run.toml", &home.text("run.toml").replace("[train]", loss));
+    let methods = "gradnorm,{method=\"gradnorm\",alpha=3.0}";
+    let sweep = home.mtl(&format!("sweep run.toml --grid 1 --methods {methods} --json")).json();
+    let points = sweep["points"].as_array().unwrap();
+    let names: Vec<_> = points.iter().map(|p| p["weighting"].as_str().unwrap()).collect();
+    assert_eq!(names, ["fixed", "gradnorm", "gradnorm alpha=3.0"]);
+    assert_eq!(points[1]["method"]["alpha"], 0.25);
+    assert_eq!(points[2]["method"]["alpha"], 3.0);
+    assert_ne!(points[1]["values"], points[2]["values"]);
+}
+
+#[test]
 fn a_point_of_several_seeds_is_their_mean_and_tells_every_run() {
     let home = two_tasks();
     let options = "--grid 1 --methods rlw --metrics auc_click,rmse_rating";
@@ -79,6 +94,8 @@ fn what_cannot_be_swept_is_said_before_training() {
         ("--seeds 0", "--seeds is 0, expected at least 1"),
         ("--grid 20 --seeds 3", "--grid 20 of 3 losses with 3 seeds: more than 500 runs"),
         ("--methods mgdaa", "--methods: [loss] unknown variant `mgdaa`"),
+        ("--methods rlw,famo,rlw", "--methods names `rlw` twice"),
+        ("--methods {method=\"gradnorm\",alpha=-1}", "--methods: [loss] gradnorm"),
         ("--metrics auc_click", "--metrics names 1, expected two"),
         ("--metrics auc_click,auc_rating", "--metrics: `auc_rating`, expected one of"),
     ] {

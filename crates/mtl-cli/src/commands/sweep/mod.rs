@@ -1,19 +1,22 @@
 //! `mtl sweep`: one model under a simplex of fixed weights and under every adaptive weighting, and
 //! the Pareto front of two metrics among them.
 
+mod candidates;
+
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context;
 use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_feature::LabelKind;
-use mtl_loss::{FixedConfig, WeightingConfig};
+use mtl_loss::WeightingConfig;
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_train::{
     Axis, Fitted, LossConfig, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint, SweepRun,
     TrainConfig, check_test_rows, evaluate, fit, summarise,
 };
 
+use self::candidates::{Candidate, candidates};
 use crate::args::SweepArgs;
 use crate::commands::nesting::located;
 use crate::progress::{Bar, Notes};
@@ -29,7 +32,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     anyhow::ensure!(losses.len() > 1, "a sweep needs two losses or more, and there is one");
     let monitors = monitors(args, &spec.measures()?)?;
     let seeds = seeds(args, config.train.seed)?;
-    let candidates = candidates(args, &losses, seeds.len())?;
+    let candidates = candidates(args, &losses, (&config.train.loss, &spec), seeds.len())?;
     if let Some(folder) = &args.out {
         // Before hours of training, not after.
         let made = std::fs::create_dir_all(folder);
@@ -47,22 +50,22 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         Bar::among("", Rc::clone(&said)).note(&note);
     }
     let n_runs = candidates.len() * seeds.len();
-    for method in &candidates {
+    for Candidate { label, method } in &candidates {
         let mut runs = Vec::with_capacity(seeds.len());
         for &seed in &seeds {
             let i = points.len() * seeds.len() + runs.len() + 1;
-            let bar = Bar::among(format!("{i}/{n_runs} {}", method.name()), Rc::clone(&said));
+            let bar = Bar::among(format!("{i}/{n_runs} {label}"), Rc::clone(&said));
             let run = Run { config: &config, spec: &spec, method, seed, monitors: &monitors };
             let trained = run.train(&dataset, rows, bar);
             let trained = trained.map_err(|error| located(error, &config.data));
             let (run, part) =
-                trained.with_context(|| format!("weighting `{}`, seed {seed}", method.name()))?;
+                trained.with_context(|| format!("weighting `{label}`, seed {seed}"))?;
             runs.push(run);
             if parts.is_empty() {
                 parts = summarise(&part, &dataset)?;
             }
         }
-        points.push(SweepPoint::new(method.name(), runs)?);
+        points.push(SweepPoint::new(label, method.clone(), runs)?);
     }
     let metrics = monitors.map(|monitor| Axis {
         name: monitor.name().to_owned(),
@@ -144,61 +147,6 @@ fn seeds(args: &SweepArgs, own: u64) -> anyhow::Result<Vec<u64>> {
         Some(n) => Ok((1..=n).collect()),
         None => Ok(vec![own]),
     }
-}
-
-/// The fixed weights, then the adaptive methods.
-fn candidates(
-    args: &SweepArgs,
-    losses: &[String],
-    n_seeds: usize,
-) -> anyhow::Result<Vec<WeightingConfig>> {
-    anyhow::ensure!(args.grid > 0, "--grid is 0, expected at least 1");
-    let methods: Vec<String> = match &args.methods {
-        Some(names) => names.iter().filter(|name| *name != "none").cloned().collect(),
-        None => {
-            let adaptive = |name: &&&str| **name != "fixed";
-            WeightingConfig::NAMES.iter().filter(adaptive).map(|name| (*name).to_owned()).collect()
-        }
-    };
-    let n = count(losses.len(), args.grid).and_then(|n| n.checked_add(methods.len()));
-    let fits = |n: &usize| n.checked_mul(n_seeds).is_some_and(|runs| runs <= MAX_RUNS);
-    let n = n.filter(fits).with_context(|| {
-        let (t, grid) = (losses.len(), args.grid);
-        let seeds = if n_seeds > 1 { format!(" with {n_seeds} seeds") } else { String::new() };
-        format!("--grid {grid} of {t} losses{seeds}: more than {MAX_RUNS} runs, expected fewer")
-    })?;
-    let mut candidates = Vec::with_capacity(n);
-    for weights in simplex(losses.len(), args.grid) {
-        let weights = losses.iter().cloned().zip(weights).collect();
-        candidates.push(WeightingConfig::Fixed(FixedConfig { weights }));
-    }
-    for name in methods {
-        candidates.extend(LossConfig::named(&name).context("--methods")?.weighting);
-    }
-    Ok(candidates)
-}
-
-/// The weights w_t = T·k_t/K with whole k_t ≥ 1 and Σ k_t = K = grid + T − 1: for two losses `grid`
-/// of them, evenly apart, none of which drops a loss.
-fn simplex(n_losses: usize, grid: usize) -> Vec<Vec<f64>> {
-    let total = grid + n_losses - 1;
-    let mut parts = vec![Vec::new()];
-    for left in (0..n_losses).rev() {
-        let mut longer = Vec::new();
-        for part in &parts {
-            let rest = total - part.iter().sum::<usize>();
-            let range = if left == 0 { rest..rest + 1 } else { 1..rest - left + 1 };
-            longer.extend(range.map(|k| [&part[..], &[k]].concat()));
-        }
-        parts = longer;
-    }
-    let weight = |k: usize| (n_losses * k) as f64 / total as f64;
-    parts.into_iter().map(|part| part.into_iter().map(weight).collect()).collect()
-}
-
-/// C(grid + T − 2, T − 1), the number of those weights; `None` if it is beyond counting.
-fn count(n_losses: usize, grid: usize) -> Option<usize> {
-    (1..n_losses).try_fold(1usize, |n, k| Some(n.checked_mul(grid + k - 1)? / k))
 }
 
 /// One training.
@@ -287,27 +235,4 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
 fn metric(point: &SweepPoint, i: usize) -> String {
     let mean = render::number(Some(point.values[i]), 4);
     point.sd[i].map_or(mean.clone(), |sd| format!("{mean} ± {sd:.4}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fixed_weights_lie_evenly_on_the_simplex_and_drop_no_loss() {
-        let two = simplex(2, 3);
-        assert_eq!(two, [[0.5, 1.5], [1.0, 1.0], [1.5, 0.5]]);
-        for (n, grid) in [(2, 5), (3, 1), (3, 4), (4, 3)] {
-            let all = simplex(n, grid);
-            assert_eq!(Some(all.len()), count(n, grid), "{n} losses, grid {grid}");
-            for weights in &all {
-                assert_eq!(weights.len(), n);
-                assert!((weights.iter().sum::<f64>() - n as f64).abs() < 1e-12, "{weights:?}");
-                assert!(weights.iter().all(|&w| w > 0.0), "{weights:?}");
-                assert_eq!(all.iter().filter(|other| *other == weights).count(), 1);
-            }
-        }
-        assert_eq!(count(3, 4), Some(10));
-        assert_eq!(count(40, usize::MAX / 2), None);
-    }
 }
