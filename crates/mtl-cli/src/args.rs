@@ -420,9 +420,14 @@ pub(crate) struct InspectArgs {
 pub(crate) struct SweepArgs {
     /// The configuration file; its `[loss] weighting` gives that method its settings, no more
     pub(crate) config: PathBuf,
-    /// Fixed weights along an edge of their simplex: N of them for two tasks, N·(N + 1)/2 for three
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) grid: usize,
+    /// Fixed weights along an edge of their simplex: N of them for two tasks, N·(N + 1)/2 for three; 5
+    /// by default, none beside `--weights`
+    #[arg(long, value_name = "N")]
+    pub(crate) grid: Option<usize>,
+    /// Fixed weights of a task, such as `click=0.1,1,10`; given for several tasks, every combination
+    /// is tried. Tasks that are not named weigh 1
+    #[arg(long, value_name = "TASK=A,B")]
+    pub(crate) weights: Option<Vec<String>>,
     /// Adaptive methods, separated by commas, or `none`; all of them by default. Names, or tables with
     /// settings as `compare --weightings` takes them
     #[arg(long, value_name = "A,B")]

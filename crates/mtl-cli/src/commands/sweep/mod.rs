@@ -1,5 +1,5 @@
-//! `mtl sweep`: one model under a simplex of fixed weights and under every adaptive weighting, and
-//! the Pareto front of two metrics among them.
+//! `mtl sweep`: one model under fixed weights, a simplex or a grid of them, and under every adaptive
+//! weighting, and the Pareto front of two metrics among them.
 
 mod candidates;
 
@@ -11,6 +11,7 @@ use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_feature::LabelKind;
 use mtl_loss::WeightingConfig;
 use mtl_model::{Measure, Model, ModelSpec};
+use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
     Axis, Fitted, LossConfig, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint, SweepRun,
     TrainConfig, check_test_rows, evaluate, fit, summarise,
@@ -20,7 +21,7 @@ use self::candidates::{Candidate, candidates};
 use crate::args::SweepArgs;
 use crate::commands::nesting::located;
 use crate::progress::{Bar, Notes};
-use crate::{commands, render};
+use crate::{commands, one_line, render};
 
 /// More runs than this are a slip of the keyboard.
 const MAX_RUNS: usize = 500;
@@ -43,34 +44,11 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     let Reported { part: reported, rows, .. } = dataset.reported().context(
         "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`",
     )?;
-    let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
     let said = Notes::default();
     let notes = check_test_rows(&spec, &dataset);
     for note in notes.map_err(|error| located(error.into(), &config.data))? {
         Bar::among("", Rc::clone(&said)).note(&note);
     }
-    let n_runs = candidates.len() * seeds.len();
-    for Candidate { label, method } in &candidates {
-        let mut runs = Vec::with_capacity(seeds.len());
-        for &seed in &seeds {
-            let i = points.len() * seeds.len() + runs.len() + 1;
-            let bar = Bar::among(format!("{i}/{n_runs} {label}"), Rc::clone(&said));
-            let run = Run { config: &config, spec: &spec, method, seed, monitors: &monitors };
-            let trained = run.train(&dataset, rows, bar);
-            let trained = trained.map_err(|error| located(error, &config.data));
-            let (run, part) =
-                trained.with_context(|| format!("weighting `{label}`, seed {seed}"))?;
-            runs.push(run);
-            if parts.is_empty() {
-                parts = summarise(&part, &dataset)?;
-            }
-        }
-        points.push(SweepPoint::new(label, method.clone(), runs)?);
-    }
-    let metrics = monitors.map(|monitor| Axis {
-        name: monitor.name().to_owned(),
-        larger_is_better: monitor.larger_is_better(),
-    });
     let mut sweep = Sweep {
         data: args.config.display().to_string(),
         version: env!("CARGO_PKG_VERSION"),
@@ -78,21 +56,39 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         reported,
         rows: rows.n_rows(),
         seeds,
-        parts,
-        metrics,
-        points,
+        parts: Vec::new(),
+        metrics: monitors.each_ref().map(|monitor| Axis {
+            name: monitor.name().to_owned(),
+            larger_is_better: monitor.larger_is_better(),
+        }),
+        planned: candidates.len(),
+        points: Vec::with_capacity(candidates.len()),
         configuration: std::fs::read_to_string(&args.config)?,
     };
-    sweep.mark_front();
+    let trainer = Trainer { config: &config, spec: &spec, monitors: &monitors, dataset: &dataset };
+    for candidate in &candidates {
+        let point = trainer.point(candidate, rows, &mut sweep, &said)?;
+        sweep.points.push(point);
+        sweep.mark_front();
+        save(&sweep, args)?;
+    }
+    if let Some((point, reason)) = sweep.none_succeeded() {
+        anyhow::bail!("every run failed; the first, weighting `{}`: {reason}", point.weighting);
+    }
     write(&sweep, args)?;
     if json { render::json(&sweep) } else { print(&sweep, args.out.as_deref()) }
+}
+
+/// The numbers so far: what hours have found is there, whatever becomes of the next run.
+fn save(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<()> {
+    let Some(folder) = &args.out else { return Ok(()) };
+    let text = serde_json::to_string_pretty(sweep)?;
+    Ok(write_atomic(folder.join("sweep.json"), text.as_bytes())?)
 }
 
 fn write(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<()> {
     let report = mtl_report::swept(sweep)?;
     if let Some(folder) = &args.out {
-        let text = serde_json::to_string_pretty(sweep)?;
-        commands::write(&folder.join("sweep.json"), text.as_bytes())?;
         if let Some(figure) = report.figures().first() {
             commands::write(&folder.join("sweep.svg"), figure.svg().as_bytes())?;
         }
@@ -149,34 +145,69 @@ fn seeds(args: &SweepArgs, own: u64) -> anyhow::Result<Vec<u64>> {
     }
 }
 
-/// One training.
-struct Run<'a> {
+/// What every training of a sweep shares.
+struct Trainer<'a> {
     config: &'a RunConfig,
     spec: &'a ModelSpec,
-    method: &'a WeightingConfig,
-    seed: u64,
     monitors: &'a [Monitor; 2],
+    dataset: &'a Dataset<Box<dyn RowSource>>,
 }
 
-impl Run<'_> {
-    /// Trains on a data set and measures on `rows` of it.
+impl Trainer<'_> {
+    /// Trains under one weighting with every seed. A weighting that fails is a point that says why:
+    /// the others are worth having. What is wrong with the data is wrong for all, and an error.
+    fn point(
+        &self,
+        Candidate { label, method }: &Candidate,
+        rows: &dyn RowSource,
+        sweep: &mut Sweep,
+        said: &Notes,
+    ) -> anyhow::Result<SweepPoint> {
+        let n_seeds = sweep.seeds.len();
+        let (before, n_runs) = (sweep.points.len() * n_seeds, sweep.planned * n_seeds);
+        let mut runs = Vec::with_capacity(n_seeds);
+        for seed in sweep.seeds.clone() {
+            let i = before + runs.len() + 1;
+            let bar = Bar::among(format!("{i}/{n_runs} {label}"), Rc::clone(said));
+            match self.train(method, seed, rows, bar) {
+                Ok((run, part)) => {
+                    runs.push(run);
+                    if sweep.parts.is_empty() {
+                        sweep.parts = summarise(&part, self.dataset)?;
+                    }
+                }
+                Err(error) if is_of_data(&error) => {
+                    let error = located(error, &self.config.data);
+                    return Err(error.context(format!("weighting `{label}`, seed {seed}")));
+                }
+                Err(error) => {
+                    let reason = format!("seed {seed}: {}", one_line(&error));
+                    return Ok(SweepPoint::failed(label, method.clone(), runs, reason));
+                }
+            }
+        }
+        Ok(SweepPoint::new(label, method.clone(), runs)?)
+    }
+
+    /// Trains on the data set and measures on `rows` of it.
     fn train(
-        self,
-        dataset: &Dataset<Box<dyn RowSource>>,
+        &self,
+        method: &WeightingConfig,
+        seed: u64,
         rows: &dyn RowSource,
         mut bar: Bar,
     ) -> anyhow::Result<(SweepRun, Part)> {
-        let Self { config, spec, method, seed, monitors } = self;
+        let Self { config, spec, monitors, dataset } = self;
         let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
         let train = TrainConfig { loss, seed, ..config.train.clone() };
-        let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
+        let mut model = Model::new((*spec).clone(), dataset.schema.clone(), train.seed)?;
         let tables = (&dataset.train, &dataset.validation);
         let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
         drop(bar);
         let found = evaluate(&model, rows)?;
         let value = |monitor: &Monitor| {
             let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
-            monitor.value(&found).with_context(undefined)
+            monitor.value(&found).filter(|value| value.is_finite()).with_context(undefined)
         };
         let told = history.epochs.last().map(|epoch| epoch.weights.clone()).unwrap_or_default();
         let weights = match method {
@@ -197,6 +228,14 @@ impl Run<'_> {
     }
 }
 
+/// Whether an error lies in the rows, and so would come under every weighting.
+fn is_of_data(error: &anyhow::Error) -> bool {
+    use mtl_train::Error::{Data, Nesting, Read};
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(Data(_) | Nesting { .. } | Read(_))))
+}
+
 fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let [x, y] = &sweep.metrics;
     say!(
@@ -209,7 +248,7 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
         x.name,
         y.name
     );
-    let names: Vec<&String> = sweep.points[0].weights.keys().collect();
+    let names = sweep.losses();
     let mut header = vec!["weighting".to_owned()];
     header.extend(names.iter().map(|name| format!("w {name}")));
     header.extend([x.name.clone(), y.name.clone(), "front".to_owned(), "s".to_owned()]);
@@ -217,12 +256,21 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
         let mut row = vec![point.weighting.clone()];
         row.extend(names.iter().map(|name| render::number(point.weights.get(*name).copied(), 3)));
         row.extend([0, 1].map(|i| metric(point, i)));
-        row.push(if point.on_front { "●" } else { "" }.to_owned());
-        row.push(render::number(Some(point.seconds), 1));
+        row.push(match (&point.failed, point.on_front) {
+            (Some(_), _) => "failed".to_owned(),
+            (None, true) => "●".to_owned(),
+            (None, false) => String::new(),
+        });
+        row.push(render::number(point.seconds, 1));
         row
     };
     let rows: Vec<_> = sweep.points.iter().map(row).collect();
     render::table(&header, &rows);
+    for (i, point) in sweep.points.iter().enumerate() {
+        if let Some(reason) = &point.failed {
+            say!("row {} failed: {}: {reason}", i + 1, point.weighting);
+        }
+    }
     if let Some(folder) = out {
         let files = ["sweep.json", "sweep.svg", commands::REPORT]
             .map(|file| folder.join(file).display().to_string());
@@ -233,6 +281,6 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
 
 /// The mean, with its standard deviation where there are several seeds.
 fn metric(point: &SweepPoint, i: usize) -> String {
-    let mean = render::number(Some(point.values[i]), 4);
+    let mean = render::number(point.values.map(|values| values[i]), 4);
     point.sd[i].map_or(mean.clone(), |sd| format!("{mean} ± {sd:.4}"))
 }
