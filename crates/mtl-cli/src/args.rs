@@ -414,6 +414,9 @@ pub(crate) struct InspectArgs {
     /// Rows on which gate utilisation is measured, in place of what training noted
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
+    /// Prints the behaviour graph of `[chain]` for Graphviz, and nothing else
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) dot: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -39,6 +39,19 @@ fn a_funnel_of_ones_own_trains_measures_and_predicts() {
         rows += 1;
         bought += p[purchase];
     }
+    // The graph, as equations and for Graphviz.
+    let said = home.mtl("inspect m").ok();
+    let towers = "buy_after_cart, buy_after_neither, buy_after_wish, cart, click, wish";
+    assert!(said.starts_with(&format!("mmoe of {towers}: ")), "{said}");
+    let equation =
+        "purchase   = cart·buy_after_cart + wish·buy_after_wish + leave·buy_after_neither";
+    assert!(said.contains(equation), "{said}");
+    let told = home.mtl("inspect m --json").json();
+    assert!(told["chain"].as_array().unwrap().iter().any(|line| line == "impression = 1"));
+    let dot = home.mtl("inspect m --dot").ok();
+    assert!(dot.starts_with("digraph behaviour {\n") && dot.ends_with("\n}\n"), "{dot}");
+    assert!(dot.contains(r#"  "cart" -> "purchase" [label="buy_after_cart"];"#), "{dot}");
+    home.mtl("inspect m --dot --json").fails("--dot beside --json, expected one of them");
     let truly = home.text("funnel.csv").lines().filter(|line| line.ends_with(",1")).count();
     assert_eq!(rows, 1_200);
     let pcoc = bought / truly as f64;
