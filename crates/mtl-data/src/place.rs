@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::load::{Columns, for_each_chunk};
-use crate::split::{Part, rows_of};
-use crate::{DataConfig, Files, ReadOptions, Reader, Result, Split};
+use crate::load::Columns;
+use crate::part_rows::PartRows;
+use crate::split::Part;
+use crate::{DataConfig, Files, ReadOptions, Reader, Result};
 
 /// A row of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +24,7 @@ pub struct Place {
 /// Those of [`load`](crate::load) that concern reading.
 pub fn place_of(config: &DataConfig, part: Part, row: u64) -> Result<Option<Place>> {
     let config = config.expanded()?;
-    let options = config.read_options()?;
-    let own = match part {
-        Part::Train => None,
-        Part::Validation => config.validation.as_ref(),
-        Part::Test => config.test.as_ref(),
-    };
-    match own {
-        Some(files) => find(files, &options, None, row),
-        None => find(&config.train, &options, Some((config.split.as_ref(), part)), row),
-    }
+    find(PartRows::of(&config, part), &config.read_options()?, row)
 }
 
 /// Where row `row` of a file lies, counted from 0, as [`place_of`].
@@ -40,42 +32,27 @@ pub fn place_of(config: &DataConfig, part: Part, row: u64) -> Result<Option<Plac
 /// # Errors
 /// Those of reading the file.
 pub fn place_in(file: &Path, options: &ReadOptions, row: u64) -> Result<Option<Place>> {
-    find(&Files::One(file.to_owned()), options, None, row)
+    find(PartRows::all(&Files::One(file.to_owned())), options, row)
 }
 
-/// The place of a row among those of a part, or among all.
-fn find(
-    files: &Files,
-    options: &ReadOptions,
-    of: Option<(Option<&Split>, Part)>,
-    row: u64,
-) -> Result<Option<Place>> {
-    let (split, part) = of.unwrap_or((None, Part::Train));
-    let (mut all, mut before, mut found) = (0, 0, None);
-    for file in files.paths() {
-        let needed = match split {
-            Some(Split::Column { column, .. }) => Some(column.clone()),
-            _ => Reader::open(file, options)?.names().first().cloned(),
+fn find(rows: PartRows<'_>, options: &ReadOptions, row: u64) -> Result<Option<Place>> {
+    let (mut before, mut found) = (0, None);
+    // Any column tells how many rows there are.
+    let columns = |file: &Path| -> Result<Columns> {
+        let needed = match rows.split_column() {
+            Some(column) => Some(column.to_owned()),
+            None => Reader::open(file, options)?.names().first().cloned(),
         };
-        let Some(column) = needed else { continue };
-        let columns = Columns::new(vec![(column, "the split".to_owned())]);
-        for_each_chunk(file, options, &columns, |chunk| {
-            let first = all;
-            all += chunk.n_rows() as u64;
-            if let Some(rows) = rows_of(split, part, file, chunk, first)? {
-                let at = row.checked_sub(before).filter(|&at| at < rows.n_rows() as u64);
-                if let Some(at) = at {
-                    let row = rows.rows().number(at as usize);
-                    found = Some(Place { file: file.clone(), row });
-                }
-                before += rows.n_rows() as u64;
-            }
-            Ok(())
-        })?;
-        if found.is_some() {
-            break;
+        Ok(Columns::new(needed.into_iter().map(|name| (name, "the split".to_owned())).collect()))
+    };
+    rows.for_each(options, columns, |file, chunk| {
+        let at = row.checked_sub(before).filter(|&at| at < chunk.n_rows() as u64);
+        if let Some(at) = at {
+            found = Some(Place { file: file.to_owned(), row: chunk.rows().number(at as usize) });
         }
-    }
+        before += chunk.n_rows() as u64;
+        Ok(found.is_none())
+    })?;
     Ok(found)
 }
 

@@ -1,7 +1,6 @@
 //! Several models over several seeds on the same rows.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use mtl_data::{Dataset, Reported, RowSource};
 use mtl_feature::FeatureTable;
@@ -11,8 +10,9 @@ use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Gate, History, LossConfig, Observer, Result, Results, SharedParameters,
-    TrainConfig, TruthOf, check_test_rows, evaluate, fit, gates, measure_truth, summarise,
+    Error, Evaluation, Gate, History, LossConfig, Observer, Result, Results, Scored,
+    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure, measure_truth,
+    summarise,
 };
 
 /// A model to compare, with its training.
@@ -132,20 +132,12 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
         let problem = format!("[data] there are no rows to report on: {expected}");
         return Err(Error::Data(problem).into());
     };
-    // Only generators know it, and their rows are in memory.
-    let truth = match (truth, rows.held()) {
-        (Some(truth), Some(table)) => Some((table, truth)),
-        (None, _) => None,
-        (Some(_), None) => {
-            let problem = "the truth is of rows in memory, and these are not";
-            return Err(Error::Data(problem.to_owned()).into());
-        }
-    };
     // Before hours of training, not after.
     let notes = contenders.iter().map(|contender| check_test_rows(&contender.spec, dataset));
     let notes = notes.collect::<Result<Vec<_>>>()?;
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
-    let (mut labels, mut parts) = (BTreeMap::new(), Vec::new());
+    // The rows as the first model scored them, with the labels of every measure of any model.
+    let (mut known, mut parts) = (None::<Scored>, Vec::new());
     for (contender, notes) in contenders.iter().zip(&notes) {
         for &seed in seeds {
             let train = TrainConfig { seed, ..contender.train.clone() };
@@ -159,11 +151,13 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
             if parts.is_empty() {
                 parts = summarise(&fitted.train, dataset)?;
             }
-            let mut evaluation = evaluate(&model, rows)?;
-            if let Some((table, truth)) = truth {
-                evaluation.truth = measure_truth(&model, table, truth, truths)?;
-                if seed == seeds[0] {
-                    labels.extend(model.labels_of(table).map_err(Error::from)?);
+            let scored = Scored::of(&model, rows)?;
+            let mut evaluation = measure(&model, &scored)?;
+            if let Some(truth) = truth {
+                evaluation.truth = measure_truth(&model, &scored, truth, truths)?;
+                match &mut known {
+                    Some(known) => known.labels.extend(scored.labels),
+                    None => known = Some(scored),
                 }
             }
             keep(Finished { name: &contender.name, seed, model: &model, rows })?;
@@ -188,8 +182,8 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
         }
     }
     let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
-    Ok(match truth {
-        Some((table, truth)) => results.with_truth(&evaluate_truth(&labels, table, truth, truths)?),
+    Ok(match truth.zip(known) {
+        Some((truth, known)) => results.with_truth(&evaluate_truth(&known, truth, truths)?),
         None => results,
     })
 }

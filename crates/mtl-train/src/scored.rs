@@ -1,5 +1,7 @@
 //! Rows without their features: what a model says about them beside what they are measured by.
 
+use std::borrow::Cow;
+
 use mtl_data::RowSource;
 use mtl_esm::{NestingCheck, Violation};
 use mtl_feature::FeatureTable;
@@ -77,6 +79,14 @@ impl Scored {
             groups: table.groups().map(<[u64]>::to_vec),
             violations: Vec::new(),
         })
+    }
+
+    /// Every output as the model predicts it, its calibration applied.
+    pub(crate) fn predictions(&self, model: &Model) -> Cow<'_, Predictions> {
+        match model.calibration() {
+            none if none.is_empty() => Cow::Borrowed(&self.raw),
+            calibration => Cow::Owned(self.raw.clone().calibrated(calibration)),
+        }
     }
 
     /// Number of rows.
