@@ -8,19 +8,14 @@ use mtl_data::funnel;
 use mtl_esm::{ChainConfig, LabelConfig, Preset};
 use mtl_examples::Anything;
 use mtl_model::{Model, ModelConfig, ModelSpec};
-use mtl_train::{IfClicked, Silent, TrainConfig, TruthOf, fit, measure_truth};
+use mtl_train::{Scored, Silent, TrainConfig, TruthOf, fit, measure_truth};
 
 fn main() -> Result<(), Anything> {
     let config = funnel::Config { rows: 60_000, users: 2_000, items: 500, ..Default::default() };
     let data = funnel::load(&config)?;
     let truth = data.truth.as_ref().ok_or("the funnel knows its truth")?;
-    let if_clicked =
-        IfClicked { probability: "p_purchase_if_clicked", label: "purchase_if_clicked" };
-    let asked = TruthOf {
-        output: "pCVR",
-        probability: &["p_purchase_given_click"],
-        if_clicked: Some(if_clicked),
-    };
+    let asked = TruthOf::new("pCVR", &["p_purchase_given_click"])
+        .if_clicked("p_purchase_if_clicked", "purchase_if_clicked");
     let presets = [
         ("esmm", Preset::Esmm),
         ("naive_cvr", Preset::NaiveCvr),
@@ -38,12 +33,14 @@ fn main() -> Result<(), Anything> {
         let monitor = Some("loss".to_owned());
         let train = TrainConfig { epochs: 3, monitor, ..TrainConfig::default() };
         fit(&mut model, (&data.train, &data.validation), &train, None, &mut Silent)?;
-        for found in measure_truth(&model, &data.test, &truth.test, &[asked])? {
+        let scored = Scored::of(&model, &data.test)?;
+        for found in measure_truth(&model, &scored, &truth.test, std::slice::from_ref(&asked))? {
             let auc = found.auc_entire.and_then(|auc| auc.value()).unwrap_or(f64::NAN);
             println!(
                 "{name:12} pCVR over all impressions: auc {auc:.4}, log-odds off by {:.3}, \
                  mean {:.2} × the true one",
-                found.log_odds_rmse, found.ratio
+                found.log_odds_rmse.unwrap_or(f64::NAN),
+                found.ratio.unwrap_or(f64::NAN)
             );
         }
     }

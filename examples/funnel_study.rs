@@ -15,8 +15,8 @@ use mtl_eval::Summary;
 use mtl_examples::Anything;
 use mtl_model::{Model, ModelConfig, ModelSpec};
 use mtl_nn::{OptimiserConfig, Rule, Schedule};
-use mtl_train::{Contender, Evaluation, IfClicked, Silent, TrainConfig, TruthOf};
-use mtl_train::{evaluate, fit, measure_truth};
+use mtl_train::{Contender, Evaluation, Scored, Silent, TrainConfig, TruthOf};
+use mtl_train::{evaluate, fit, measure, measure_truth};
 
 /// The model that the others are compared with.
 const REFERENCE: &str = "naive_cvr";
@@ -113,19 +113,15 @@ fn train(chain: &str, data: &Dataset, seed: u64) -> Result<Measured, Anything> {
         }
     }
     let (_, model) = best.ok_or("there is a number of epochs")?;
-    let if_clicked =
-        IfClicked { probability: "p_purchase_if_clicked", label: "purchase_if_clicked" };
-    let asked = TruthOf {
-        output: "pCVR",
-        probability: &["p_purchase_given_click"],
-        if_clicked: Some(if_clicked),
-    };
-    let evaluation = evaluate(&model, &data.test)?;
-    let errors = measure_truth(&model, &data.test, &truth.test, &[asked])?;
+    let asked = TruthOf::new("pCVR", &["p_purchase_given_click"])
+        .if_clicked("p_purchase_if_clicked", "purchase_if_clicked");
+    let scored = Scored::of(&model, &data.test)?;
+    let evaluation = measure(&model, &scored)?;
+    let errors = measure_truth(&model, &scored, &truth.test, &[asked])?;
     let errors = errors.first().ok_or("every chain here has pCVR")?;
     Ok([
         errors.auc_entire.as_ref().and_then(|auc| auc.value()).unwrap_or(f64::NAN),
-        errors.log_odds_rmse,
+        errors.log_odds_rmse.unwrap_or(f64::NAN),
         errors.log_odds_rmse_if_clicked.unwrap_or(f64::NAN),
         pcoc(&evaluation).unwrap_or(f64::NAN),
     ])

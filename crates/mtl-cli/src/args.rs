@@ -151,8 +151,9 @@ pub(crate) struct CompareArgs {
     /// The models, separated by commas; with `funnel` the architectures under its chains
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub(crate) models: Option<Vec<String>>,
-    /// Loss weightings to cross the models with, separated by commas (see docs/weighting.md)
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    /// Loss weightings to cross the models with, separated by commas (see docs/weighting.md): names,
+    /// or tables with settings, such as 'equal,{ method = "gradnorm", alpha = 0.5 }'
+    #[arg(long, value_name = "A,B")]
     pub(crate) weightings: Option<Vec<String>>,
     /// Number of seeds: 1 to N
     #[arg(long, value_name = "N")]
@@ -413,17 +414,26 @@ pub(crate) struct InspectArgs {
     /// Rows on which gate utilisation is measured, in place of what training noted
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
+    /// Prints the behaviour graph of `[chain]` for Graphviz, and nothing else
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) dot: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SweepArgs {
-    /// The configuration file; its `[loss] weighting` is not read
+    /// The configuration file; its `[loss] weighting` gives that method its settings, no more
     pub(crate) config: PathBuf,
-    /// Fixed weights along an edge of their simplex: N of them for two tasks, N·(N + 1)/2 for three
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) grid: usize,
-    /// Adaptive methods, separated by commas, or `none`; all of them by default
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    /// Fixed weights along an edge of their simplex: N of them for two tasks, N·(N + 1)/2 for three; 5
+    /// by default, none beside `--weights`
+    #[arg(long, value_name = "N")]
+    pub(crate) grid: Option<usize>,
+    /// Fixed weights of a task, such as `click=0.1,1,10`; given for several tasks, every combination
+    /// is tried. Tasks that are not named weigh 1
+    #[arg(long, value_name = "TASK=A,B")]
+    pub(crate) weights: Option<Vec<String>>,
+    /// Adaptive methods, separated by commas, or `none`; all of them by default. Names, or tables with
+    /// settings as `compare --weightings` takes them
+    #[arg(long, value_name = "A,B")]
     pub(crate) methods: Option<Vec<String>>,
     /// The two metrics, such as `auc_click,auc_buy`; AUC (RMSE) of the first two tasks by default
     #[arg(long, value_delimiter = ',', value_name = "X,Y")]

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 /// An error and its causes in one line. Some messages say their cause already, others leave it to
 /// the reader of the chain.
-fn one_line(error: &anyhow::Error) -> String {
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let text = cause.to_string().replace('\n', " ");

@@ -2,7 +2,7 @@
 
 use mtl_feature::{FeatureTable, Schema};
 
-use crate::{Beside, ColumnBeside, RowSource};
+use crate::{Beside, ColumnBeside, Part, RowSource};
 
 /// Data to train on, encoded by a schema that was fitted to its training rows alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,13 +16,14 @@ pub struct Dataset<R = FeatureTable> {
     pub validation: R,
     /// Rows to report on; none if the configuration names none.
     pub test: R,
-    /// What a generator knows about its rows and no model may see; `None` for data from files.
+    /// What is known about rows and no model may see: what a generator knows, or columns of a file that
+    /// are [read beside it](crate::read_truth).
     pub truth: Option<Truth>,
     /// Columns that rows are told apart by, if any were [asked for](crate::Loader::beside).
     pub beside: Beside,
 }
 
-/// The truth about generated rows: tables that have labels and nothing else, found by name with
+/// The truth about rows: tables that have labels and nothing else, found by name with
 /// [`FeatureTable::label_of`]. Row i of `test` here is row i of the test rows, and so on.
 ///
 /// It is not in the [`Schema`] and not in the tables of the [`Dataset`], so nothing that trains on
@@ -36,6 +37,20 @@ pub struct Truth {
     pub validation: FeatureTable,
     /// Of the test rows.
     pub test: FeatureTable,
+}
+
+impl Truth {
+    /// That of the rows of one part, where no more is needed.
+    pub fn of(part: Part, table: FeatureTable) -> Self {
+        let none = FeatureTable::default;
+        let mut truth = Self { train: none(), validation: none(), test: none() };
+        match part {
+            Part::Train => truth.train = table,
+            Part::Validation => truth.validation = table,
+            Part::Test => truth.test = table,
+        }
+        truth
+    }
 }
 
 impl<R> Dataset<R> {

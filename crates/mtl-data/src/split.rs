@@ -9,10 +9,24 @@ use crate::{Error, Result, Split};
 
 /// What a row is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
+    /// To be trained on.
     Train,
+    /// To choose an epoch by.
     Validation,
+    /// To report on.
     Test,
+}
+
+impl Part {
+    /// Its name before "rows".
+    pub const fn adjective(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
 }
 
 /// The rows of each part that a chunk of a file has rows of. It begins at row `first` of all rows.

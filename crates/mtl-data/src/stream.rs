@@ -123,8 +123,8 @@ impl Source {
         }
         if n_rows != self.n_rows {
             let first = self.files.paths().first().map_or(Path::new(""), |path| path);
-            let (which, before) = (self.which(), self.n_rows);
-            let problem = format!("with the files after it has {n_rows} {which} now");
+            let (which, before) = (self.part.adjective(), self.n_rows);
+            let problem = format!("with the files after it has {n_rows} {which} rows now");
             return Err(Error::format(first, format!("{problem}, and had {before} before")));
         }
         if !table.is_empty() {
@@ -139,14 +139,6 @@ impl Source {
         match &self.split {
             None => Ok((chunk.n_rows() > 0).then_some(chunk)),
             Some(split) => rows_of(Some(split), self.part, path, chunk, first),
-        }
-    }
-
-    fn which(&self) -> &'static str {
-        match self.part {
-            Part::Train => "training rows",
-            Part::Validation => "validation rows",
-            Part::Test => "test rows",
         }
     }
 }

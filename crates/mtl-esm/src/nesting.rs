@@ -59,6 +59,11 @@ impl<'g> NestingCheck<'g> {
         Self { graph, found: vec![(0, 0); pairs.len()], pairs, rows: 0 }
     }
 
+    /// The graph.
+    pub const fn graph(&self) -> &'g BehaviourGraph {
+        self.graph
+    }
+
     /// Adds rows: label columns by name, NaN where missing. A missing label contradicts nothing.
     ///
     /// # Errors

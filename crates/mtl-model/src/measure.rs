@@ -53,6 +53,17 @@ impl ModelSpec {
         Ok(measures(&self.tasks, self.behaviour_graph()?.as_ref()))
     }
 
+    /// The names of all losses, those of the chain included, sorted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Chain`] for a behaviour graph that cannot be.
+    pub fn loss_names(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = self.measures()?.into_iter().filter_map(|m| m.loss).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
     /// The outputs that are probabilities and have a label to be right about, sorted.
     ///
     /// # Errors
@@ -107,6 +118,16 @@ fn event_name(event: &EventNode) -> &str {
     if event.output == format!("p_{}", event.name) { &event.name } else { &event.output }
 }
 
+/// Adds the rows of a table to a check of [`Model::nesting_check`].
+///
+/// # Errors
+/// [`crate::Error::Chain`] if the table lacks a label of the chain.
+pub fn add_to_nesting(check: &mut NestingCheck<'_>, table: &FeatureTable) -> Result<()> {
+    let columns = check.graph().labels().into_iter();
+    let found = columns.filter_map(|name| Some((name.to_owned(), table.label_of(name)?)));
+    Ok(check.add::<f32>(&found.collect())?)
+}
+
 impl Model {
     /// Every output by name, sorted, and whether it is a probability: all are but a regression's.
     pub fn outputs(&self) -> Vec<(String, bool)> {
@@ -133,23 +154,13 @@ impl Model {
     /// [`crate::Error::Chain`] with the first contradiction, where the policy is to refuse it.
     pub fn nesting_violations(&self, table: &FeatureTable) -> Result<Vec<Violation>> {
         let Some(mut check) = self.nesting_check() else { return Ok(Vec::new()) };
-        self.add_to_nesting(&mut check, table)?;
+        add_to_nesting(&mut check, table)?;
         Ok(check.finish()?)
     }
 
     /// The same for rows that come table by table: a check without rows; `None` without a chain.
     pub fn nesting_check(&self) -> Option<NestingCheck<'_>> {
         self.chain().map(NestingCheck::new)
-    }
-
-    /// Adds the rows of a table to a check of [`Model::nesting_check`].
-    ///
-    /// # Errors
-    /// [`crate::Error::Chain`] if the table lacks a label of the chain.
-    pub fn add_to_nesting(&self, check: &mut NestingCheck<'_>, table: &FeatureTable) -> Result<()> {
-        let columns = self.chain().map(BehaviourGraph::labels).unwrap_or_default().into_iter();
-        let found = columns.filter_map(|name| Some((name.to_owned(), table.label_of(name)?)));
-        Ok(check.add::<f32>(&found.collect())?)
     }
 
     /// The label of each measure on a table's rows; a label that the table does not have is NaN.

@@ -30,16 +30,18 @@ pub fn swept(sweep: &Sweep) -> Result<Report> {
 }
 
 fn front(sweep: &Sweep) -> Result<Section> {
-    let point = |point: &SweepPoint| ParetoPoint {
-        name: (point.weighting != "fixed").then(|| point.weighting.clone()),
-        values: point.values,
-        sd: point.sd,
-        on_front: point.on_front,
+    let point = |point: &SweepPoint| {
+        Some(ParetoPoint {
+            name: (point.weighting != "fixed").then(|| point.weighting.clone()),
+            values: point.values?,
+            sd: point.sd,
+            on_front: point.on_front,
+        })
     };
     let plot = ParetoPlot {
         title: format!("{} by {}", sweep.metrics[1].name, sweep.metrics[0].name),
         axes: sweep.metrics.each_ref().map(describe),
-        points: sweep.points.iter().map(point).collect(),
+        points: sweep.points.iter().filter_map(point).collect(),
     };
     let told = match sweep.seeds.len() {
         1 => {
@@ -53,8 +55,7 @@ fn front(sweep: &Sweep) -> Result<Section> {
 }
 
 fn points(sweep: &Sweep) -> Section {
-    let names: Vec<&String> =
-        sweep.points.first().map_or(Vec::new(), |p| p.weights.keys().collect());
+    let names = sweep.losses();
     let mut header = vec!["weighting".to_owned()];
     header.extend(names.iter().map(|name| format!("w {name}")));
     let many = sweep.seeds.len() > 1;
@@ -66,17 +67,31 @@ fn points(sweep: &Sweep) -> Section {
     let row = |point: &SweepPoint| {
         let mut row = vec![Cell::text(&point.weighting)];
         row.extend(names.iter().map(|name| Cell::number(point.weights.get(*name).copied(), 3)));
-        for (value, sd) in point.values.into_iter().zip(point.sd) {
-            row.push(Cell::number(Some(value), 4).best(point.on_front));
+        for (i, sd) in point.sd.into_iter().enumerate() {
+            let reason = point.failed.as_deref();
+            row.push(match point.values {
+                Some(values) => Cell::number(Some(values[i]), 4).best(point.on_front),
+                None => Cell::none(reason),
+            });
             row.extend(many.then(|| Cell::number(sd, 4)));
         }
-        row.push(Cell::text(if point.on_front { "●" } else { "" }));
-        row.push(Cell::number(Some(point.best_epoch), if many { 1 } else { 0 }));
-        row.push(Cell::number(Some(point.seconds), 1));
+        row.push(Cell::text(match (&point.failed, point.on_front) {
+            (Some(_), _) => "failed",
+            (None, true) => "●",
+            (None, false) => "",
+        }));
+        row.push(Cell::number(point.best_epoch, if many { 1 } else { 0 }));
+        row.push(Cell::number(point.seconds, 1));
         row
     };
     let rows: Vec<_> = sweep.points.iter().map(row).collect();
-    Section::new("Weightings").html(&table("● is on the front", &header, &rows))
+    let mut section = Section::new("Weightings").html(&table("● is on the front", &header, &rows));
+    for point in &sweep.points {
+        if let Some(reason) = &point.failed {
+            section = section.note(&format!("{} failed: {reason}", point.weighting));
+        }
+    }
+    section
 }
 
 fn describe(axis: &Axis) -> String {

@@ -1,9 +1,11 @@
 //! A look at data before anything is trained: what the schema learnt, how often labels are 1, which
-//! label implies which, and which column tells a label alone.
+//! label implies which, what contradicts the chain, and which column tells a label alone.
 
-use mtl_data::{Dataset, Loader};
+use mtl_data::{Dataset, Loader, Part, place_of};
+use mtl_esm::{ChainConfig, Nesting, NestingCheck, Violation};
 use mtl_eval::{BinaryRows, auc};
 use mtl_feature::{DatePart, FeatureKind, FeatureSpec, FeatureTable, LabelKind, MISSING, UNSEEN};
+use mtl_model::add_to_nesting;
 use serde::Serialize;
 
 use crate::{Result, RunConfig};
@@ -24,6 +26,9 @@ pub struct Audit {
     pub labels: Vec<LabelAudit>,
     /// Pairs of labels of which one implies the other, or nearly so.
     pub nesting: Vec<Implication>,
+    /// The labels along `[chain]`, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainAudit>,
     /// Features that alone tell a label, the clearest first.
     pub leaks: Vec<Leak>,
 }
@@ -77,6 +82,35 @@ pub struct Implication {
     pub share: f64,
 }
 
+/// How labels nest along the chain.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ChainAudit {
+    /// What happens to rows whose labels contradict it: `error` stops a run, `multiply` takes them for
+    /// rows without the event.
+    pub policy: Nesting,
+    /// Such rows by event and part, in the order of parts.
+    pub violations: Vec<Contradiction>,
+}
+
+/// Rows of a part that have an event without another that lies on every path to it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Contradiction {
+    /// Which rows were looked at: `training`, `validation` or `test`.
+    pub part: &'static str,
+    /// The event that happened.
+    pub event: String,
+    /// The event that did not.
+    pub without: String,
+    /// Number of such rows.
+    pub rows: u64,
+    /// The file of the first of them.
+    pub file: String,
+    /// Its number there, as messages about values count.
+    pub row: u64,
+}
+
 /// A feature that tells a label.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -119,6 +153,7 @@ pub fn audit(config: &RunConfig) -> Result<Audit> {
         features: features_of(&data),
         labels: labels.iter().map(|label| label_of(&data, &label.name, label.kind)).collect(),
         nesting: nesting(&data.train, &binary),
+        chain: chain(config, &data)?,
         leaks: leaks(&data, &binary),
     })
 }
@@ -197,6 +232,35 @@ fn nesting(train: &FeatureTable, binary: &[&str]) -> Vec<Implication> {
         }
     }
     found
+}
+
+/// What contradicts the chain, wherever it lies.
+fn chain(config: &RunConfig, data: &Dataset) -> Result<Option<ChainAudit>> {
+    let graph = config.chain.as_ref().map(ChainConfig::build).transpose();
+    let Some(graph) = graph.map_err(mtl_model::Error::from)? else { return Ok(None) };
+    let parts = [
+        (Part::Train, &data.train),
+        (Part::Validation, &data.validation),
+        (Part::Test, &data.test),
+    ];
+    let mut violations = Vec::new();
+    for (part, table) in parts.into_iter().filter(|(_, table)| !table.is_empty()) {
+        let mut check = NestingCheck::new(&graph);
+        add_to_nesting(&mut check, table)?;
+        for Violation { event, without, count, first_row } in check.violations() {
+            // The rows that were looked at are the first of the part.
+            let Some(place) = place_of(&config.data, part, first_row)? else { continue };
+            violations.push(Contradiction {
+                part: part.adjective(),
+                event,
+                without,
+                rows: count,
+                file: place.file.display().to_string(),
+                row: place.row,
+            });
+        }
+    }
+    Ok(Some(ChainAudit { policy: graph.nesting(), violations }))
 }
 
 /// The AUC of each feature alone for each label. A number speaks for itself; the score of an id is

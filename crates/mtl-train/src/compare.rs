@@ -1,16 +1,18 @@
 //! Several models over several seeds on the same rows.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use mtl_data::{Dataset, Reported, RowSource};
 use mtl_feature::FeatureTable;
+use mtl_loss::WeightingConfig;
 use mtl_model::{Model, ModelSpec};
 use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Gate, History, Observer, Result, Results, TrainConfig, TruthOf, evaluate,
-    fit, gates, measure_truth, summarise,
+    Error, Evaluation, Gate, History, LossConfig, Observer, Result, Results, Scored,
+    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure, measure_truth,
+    summarise,
 };
 
 /// A model to compare, with its training.
@@ -44,23 +46,29 @@ pub struct Comparison {
 }
 
 impl Contender {
-    /// The settings of model and training as TOML, without the seed.
+    /// The settings of model, losses and training as TOML, without the seed.
     fn configuration(&self) -> Result<String> {
         #[derive(Serialize)]
         struct Tables<'c> {
             #[serde(flatten)]
             spec: &'c ModelSpec,
-            loss: Loss,
+            loss: Loss<'c>,
             train: toml::Table,
         }
         #[derive(Serialize)]
-        struct Loss {
-            weighting: &'static str,
+        struct Loss<'c> {
+            shared: SharedParameters,
+            weighting: Cow<'c, WeightingConfig>,
         }
         let wrong = |error: toml::ser::Error| Error::Data(format!("{}: {error}", self.name));
         let mut train = toml::Table::try_from(&self.train).map_err(wrong)?;
         train.remove("seed");
-        let loss = Loss { weighting: self.train.loss.name() };
+        let LossConfig { weighting, shared } = &self.train.loss;
+        let weighting = match weighting {
+            Some(weighting) => Cow::Borrowed(weighting),
+            None => Cow::Owned(WeightingConfig::from_name(self.train.loss.name())?),
+        };
+        let loss = Loss { shared: *shared, weighting };
         toml::to_string(&Tables { spec: &self.spec, loss, train }).map_err(wrong)
     }
 }
@@ -124,34 +132,32 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
         let problem = format!("[data] there are no rows to report on: {expected}");
         return Err(Error::Data(problem).into());
     };
-    // Only generators know it, and their rows are in memory.
-    let truth = match (truth, rows.held()) {
-        (Some(truth), Some(table)) => Some((table, truth)),
-        (None, _) => None,
-        (Some(_), None) => {
-            let problem = "the truth is of rows in memory, and these are not";
-            return Err(Error::Data(problem.to_owned()).into());
-        }
-    };
+    // Before hours of training, not after.
+    let notes = contenders.iter().map(|contender| check_test_rows(&contender.spec, dataset));
+    let notes = notes.collect::<Result<Vec<_>>>()?;
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
-    let (mut labels, mut parts) = (BTreeMap::new(), Vec::new());
-    for contender in contenders {
+    // The rows as the first model scored them, with the labels of every measure of any model.
+    let (mut known, mut parts) = (None::<Scored>, Vec::new());
+    for (contender, notes) in contenders.iter().zip(&notes) {
         for &seed in seeds {
             let train = TrainConfig { seed, ..contender.train.clone() };
             let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)
                 .map_err(Error::from)?;
             let mut watch = observer(&contender.name, seed);
+            notes.iter().for_each(|note| watch.note(note));
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
             if parts.is_empty() {
                 parts = summarise(&fitted.train, dataset)?;
             }
-            let mut evaluation = evaluate(&model, rows)?;
-            if let Some((table, truth)) = truth {
-                evaluation.truth = measure_truth(&model, table, truth, truths)?;
-                if seed == seeds[0] {
-                    labels.extend(model.labels_of(table).map_err(Error::from)?);
+            let scored = Scored::of(&model, rows)?;
+            let mut evaluation = measure(&model, &scored)?;
+            if let Some(truth) = truth {
+                evaluation.truth = measure_truth(&model, &scored, truth, truths)?;
+                match &mut known {
+                    Some(known) => known.labels.extend(scored.labels),
+                    None => known = Some(scored),
                 }
             }
             keep(Finished { name: &contender.name, seed, model: &model, rows })?;
@@ -176,8 +182,41 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
         }
     }
     let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
-    Ok(match truth {
-        Some((table, truth)) => results.with_truth(&evaluate_truth(&labels, table, truth, truths)?),
+    Ok(match truth.zip(known) {
+        Some((truth, known)) => results.with_truth(&evaluate_truth(&known, truth, truths)?),
         None => results,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use mtl_model::{ModelConfig, TaskConfig};
+
+    use super::*;
+
+    /// The losses that a contender's configuration tells are those that it trains by.
+    #[test]
+    fn a_configuration_of_results_has_the_whole_loss() -> Result<()> {
+        let names = WeightingConfig::NAMES.iter().map(|name| format!("weighting = '{name}'"));
+        let own = [
+            "weighting = { method = 'gradnorm', alpha = 0.25, learning_rate = 0.1 }\nshared = 'all'",
+            "weighting = { method = 'fixed', weights = { click = 3.0 } }",
+            "shared = 'dense'",
+        ];
+        let spec =
+            ModelSpec::new(ModelConfig::new("mmoe"), vec![TaskConfig::binary("click")], None)?;
+        for text in names.chain(own.map(str::to_owned)) {
+            let loss = LossConfig::parse(text.parse().expect("TOML"))?;
+            let train = TrainConfig { loss: loss.clone(), ..TrainConfig::default() };
+            let contender = Contender { name: "mmoe".to_owned(), spec: spec.clone(), train };
+            let mut told: toml::Table = contender.configuration()?.parse().expect("TOML");
+            let Some(toml::Value::Table(table)) = told.remove("loss") else { panic!("no [loss]") };
+            let read = LossConfig::parse(table)?;
+            assert_eq!((read.shared, read.name()), (loss.shared, loss.name()), "{text}");
+            if loss.weighting.is_some() {
+                assert_eq!(read, loss, "{text}");
+            }
+        }
+        Ok(())
+    }
 }

@@ -10,7 +10,7 @@ use mtl_nn::kernel::Precision;
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result};
+use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result, TruthOf};
 
 /// The `[train]` table.
 ///
@@ -132,7 +132,7 @@ impl TrainConfig {
 }
 
 /// A whole configuration: `[data] [[feature]] [[task]] [model] [chain] [loss] [train]
-/// [calibration]`.
+/// [calibration] [[truth]]`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// Where rows come from.
@@ -149,6 +149,8 @@ pub struct RunConfig {
     pub train: TrainConfig,
     /// What is done to the outputs after training.
     pub calibration: CalibrationConfig,
+    /// What outputs are measured against, where files have columns that no log has.
+    pub truths: Vec<TruthOf>,
     /// Its name in messages.
     file: String,
 }
@@ -171,6 +173,8 @@ struct Tables {
     train: toml::Table,
     #[serde(default)]
     calibration: toml::Table,
+    #[serde(default)]
+    truth: Vec<toml::Table>,
 }
 
 impl RunConfig {
@@ -225,15 +229,17 @@ impl RunConfig {
                 ..parse_table(tables.train, "train")?
             },
             calibration: parse_table(tables.calibration, "calibration")?,
+            truths: each::<TruthOf>(tables.truth, "truth")?,
             file: "configuration".to_owned(),
         };
         // Tasks and chain are the same for every model.
         let measures = config.model_spec("towers")?.measures()?;
         config.train.check(&measures)?;
         config.calibration.check(&measures)?;
+        config.check_truths(&measures)?;
         config.check_leaks()?;
         config.check_pairs()?;
-        config.train.loss.check(&config.loss_names()?)?;
+        config.train.loss.check(&config.model_spec("towers")?.loss_names()?)?;
         Ok(config)
     }
 
@@ -250,11 +256,33 @@ impl RunConfig {
         self.model_spec(name)
     }
 
-    /// A feature that reads a label's column would know the answer.
+    /// A truth is of an output that there is, once.
+    fn check_truths(&self, measures: &[Measure]) -> Result<()> {
+        for (i, truth) in self.truths.iter().enumerate() {
+            truth.check(measures)?;
+            if self.truths[..i].iter().any(|other| other.output == truth.output) {
+                let message = format!("[[truth]] names `{}` twice, expected once", truth.output);
+                return Err(Error::Config { file: self.file.clone(), message });
+            }
+        }
+        Ok(())
+    }
+
+    /// A feature that reads a label's column would know the answer, and so would one that reads a
+    /// column of the truth.
     fn check_leaks(&self) -> Result<()> {
         let labels = self.labels()?;
         for feature in &self.features {
             let columns = feature.column_names();
+            let mut truths = self.truths.iter().flat_map(TruthOf::columns);
+            if let Some(column) = truths.find(|column| columns.contains(column)) {
+                let message = format!(
+                    "[feature `{}`] reads the column `{column}`, which holds the truth, expected \
+                     another column",
+                    feature.name
+                );
+                return Err(Error::Config { file: self.file.clone(), message });
+            }
             let reads = |label: &&LabelSpec| columns.contains(&label.column_name());
             if let Some(label) = labels.iter().find(reads) {
                 let column = label.column_name();
@@ -267,15 +295,6 @@ impl RunConfig {
             }
         }
         Ok(())
-    }
-
-    /// The names of all losses, those of the chain included.
-    fn loss_names(&self) -> Result<Vec<String>> {
-        let measures = self.model_spec("towers")?.measures()?;
-        let mut names: Vec<String> = measures.into_iter().filter_map(|m| m.loss).collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
     }
 
     /// A loss of pairs needs groups, and has no mean over single rows to choose an epoch by.

@@ -1,5 +1,8 @@
 //! What can go wrong while a model is trained or compared.
 
+use mtl_data::Part;
+use mtl_esm::Violation;
+
 use crate::LastGood;
 
 /// The error of this crate.
@@ -17,6 +20,20 @@ pub enum Error {
     /// The data cannot be trained on.
     #[error("{0}")]
     Data(String),
+    /// Labels that do not nest as the chain does, where the chain refuses that.
+    #[error(
+        "[chain] labels: {} {}rows have `{}` without `{}`, which lies on every path to it; the first \
+         is row {} of them, counted from 0 (nesting = \"multiply\" would take them for rows without \
+         `{}`)",
+        .violation.count, which(*.part), .violation.event, .violation.without, .violation.first_row,
+        .violation.event
+    )]
+    Nesting {
+        /// Which rows they are of; `None` for those of a file.
+        part: Option<Part>,
+        /// What was found; the first row is counted among those of the part.
+        violation: Violation,
+    },
     /// A state of training that cannot be resumed.
     #[error("{file}: {message}")]
     Resume {
@@ -62,6 +79,10 @@ pub enum Error {
     /// A metric's input was wrong.
     #[error(transparent)]
     Metric(#[from] mtl_eval::Error),
+}
+
+fn which(part: Option<Part>) -> String {
+    part.map_or(String::new(), |part| format!("{} ", part.adjective()))
 }
 
 /// The result of this crate's fallible functions.

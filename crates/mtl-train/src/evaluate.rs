@@ -1,14 +1,12 @@
 //! Every metric of a model on some rows.
 
-use std::borrow::Cow;
-
 use mtl_calibrate::Quality;
 use mtl_data::RowSource;
 use mtl_eval::{
     BinaryReport, BinaryRows, ClassReport, ClassRows, Measured, RegressionReport, RegressionRows,
     ReportSettings, macro_mean,
 };
-use mtl_feature::{FeatureTable, LabelKind};
+use mtl_feature::LabelKind;
 use mtl_model::{Model, Predictions, Space, TaskConfig, TaskLoss, VisitPointLoss};
 use mtl_nn::ops::PointLoss;
 use serde::Serialize;
@@ -140,12 +138,9 @@ pub fn evaluate<R: RowSource + ?Sized>(model: &Model, rows: &R) -> Result<Evalua
 /// A prediction that is NaN.
 pub fn measure(model: &Model, scored: &Scored) -> Result<Evaluation> {
     let calibration = changes(model, scored)?;
-    let predictions = match model.calibration() {
-        none if none.is_empty() => Cow::Borrowed(&scored.raw),
-        calibration => Cow::Owned(scored.raw.clone().calibrated(calibration)),
-    };
+    let predictions = scored.predictions(model);
     let (measures, rows) = (model.measures(), scored.n_rows());
-    let beside = Beside { weights: scored.weights.as_deref(), groups: scored.groups.as_deref() };
+    let beside = Beside::from(scored);
     let mut tasks = Vec::with_capacity(measures.len());
     let mut loss = Some(0.0);
     for measure in &measures {
@@ -182,9 +177,9 @@ pub(crate) struct Beside<'a> {
     pub(crate) groups: Option<&'a [u64]>,
 }
 
-impl<'a> From<&'a FeatureTable> for Beside<'a> {
-    fn from(table: &'a FeatureTable) -> Self {
-        Self { weights: table.weights(), groups: table.groups() }
+impl<'a> From<&'a Scored> for Beside<'a> {
+    fn from(scored: &'a Scored) -> Self {
+        Self { weights: scored.weights.as_deref(), groups: scored.groups.as_deref() }
     }
 }
 

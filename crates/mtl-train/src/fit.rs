@@ -19,7 +19,9 @@ use crate::seen::Solves;
 use crate::survey::Survey;
 use crate::watch::Watch;
 use crate::weighting::Weighting;
-use crate::{Error, Monitor, Observer, Part, Result, TrainConfig, TrainingState, evaluate};
+use crate::{
+    Error, Monitor, Observer, Part, Result, TrainConfig, TrainingState, evaluate, nesting,
+};
 
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,13 +146,9 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
     config.check(&model.measures())?;
-    let survey = Survey::of(model, train, config)?;
-    for found in &survey.violations {
-        let (event, without) = (&found.event, &found.without);
-        observer.note(&format!(
-            "{} training rows have `{event}` without `{without}` and count as not `{event}`",
-            found.count
-        ));
+    let survey = Survey::of(model, (train, validation), config)?;
+    for (part, violations) in &survey.violations {
+        nesting::note(observer, *part, violations);
     }
     let graph = Arc::clone(model.graph());
     let mut run = Run::new(model, &survey, config, resume)?;

@@ -15,6 +15,7 @@ mod initial_losses;
 mod last_good;
 mod loss_config;
 mod monitor;
+mod nesting;
 mod observer;
 mod progress;
 mod results;
@@ -31,7 +32,9 @@ mod tune;
 mod watch;
 mod weighting;
 
-pub use audit::{Audit, FeatureAudit, Implication, LabelAudit, Leak, audit};
+pub use audit::{
+    Audit, ChainAudit, Contradiction, FeatureAudit, Implication, LabelAudit, Leak, audit,
+};
 pub use calibrate::{CalibratedOutput, CalibrationConfig, Sampled, calibrate};
 pub use carry::check_start;
 pub use compare::{Compared, Comparison, Contender, Finished, compare, compare_and};
@@ -44,6 +47,7 @@ pub use importance::{Baseline, Drop, FeatureImportance, Importance, ImportanceCo
 pub use last_good::LastGood;
 pub use loss_config::{LossConfig, SharedParameters};
 pub use monitor::Monitor;
+pub use nesting::{check_nesting, check_test_rows, nesting_note};
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};
 pub use resume::TrainingState;

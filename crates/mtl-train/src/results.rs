@@ -150,7 +150,7 @@ const METRICS: [(&str, Metric); 13] = [
     ("normalised_entropy", |e, task| Some(e.task(task)?.binary()?.normalised_entropy.clone())),
     ("pcoc", |e, task| Some(e.task(task)?.binary()?.pcoc.clone())),
     ("auc_entire", |e, task| truth(e, task)?.auc_entire.clone()),
-    ("log_odds_rmse", |e, task| Some(Measured::Value(truth(e, task)?.log_odds_rmse))),
+    ("log_odds_rmse", |e, task| Some(Measured::Value(truth(e, task)?.log_odds_rmse?))),
     ("log_odds_rmse_if_clicked", |e, task| {
         Some(Measured::Value(truth(e, task)?.log_odds_rmse_if_clicked?))
     }),
@@ -160,9 +160,10 @@ const METRICS: [(&str, Metric); 13] = [
     ("auc_classes", |e, task| Some(e.task(task)?.multiclass()?.auc_macro.clone())),
 ];
 
-/// A measure's errors against the truth.
+/// A measure's errors against the truth. It is named by its output, or by what `p_` stands before.
 fn truth<'e>(evaluation: &'e Evaluation, measure: &str) -> Option<&'e TruthMetrics> {
-    evaluation.truth.iter().find(|truth| truth.output == measure)
+    let is_of = |output: &str| output == measure || output.strip_prefix("p_") == Some(measure);
+    evaluation.truth.iter().find(|truth| is_of(&truth.output))
 }
 
 impl Results {

@@ -1,10 +1,13 @@
 //! Rows without their features: what a model says about them beside what they are measured by.
 
-use mtl_data::RowSource;
-use mtl_feature::FeatureTable;
-use mtl_model::{Labels, Model, Predictions};
+use std::borrow::Cow;
 
-use crate::Result;
+use mtl_data::RowSource;
+use mtl_esm::{NestingCheck, Violation};
+use mtl_feature::FeatureTable;
+use mtl_model::{Labels, Model, Predictions, add_to_nesting};
+
+use crate::{Result, nesting};
 
 /// What metrics are made of, row by row: a number for each output and each measure, a weight and a
 /// group. Of rows that stay in their files this is all that is held.
@@ -18,6 +21,9 @@ pub struct Scored {
     pub weights: Option<Vec<f32>>,
     /// The rows' groups, if there are any.
     pub groups: Option<Vec<u64>>,
+    /// Labels that contradict the model's chain and count as it says; none of rows that were
+    /// [selected](Scored::select).
+    pub violations: Vec<Violation>,
 }
 
 impl Scored {
@@ -25,14 +31,30 @@ impl Scored {
     /// block that it is in.
     ///
     /// # Errors
-    /// Rows without a feature that the model reads; what is wrong with a file.
+    /// Rows without a feature that the model reads; [`crate::Error::Nesting`] for labels that the
+    /// model's chain refuses; what is wrong with a file.
     pub fn of<R: RowSource + ?Sized>(model: &Model, rows: &R) -> Result<Self> {
+        let mut check = model.nesting_check();
+        let mut scored = Self::of_blocks(model, rows, &mut check)?;
+        if let Some(check) = check {
+            scored.violations = nesting::finish(check, None)?;
+        }
+        Ok(scored)
+    }
+
+    fn of_blocks<R: RowSource + ?Sized>(
+        model: &Model,
+        rows: &R,
+        check: &mut Option<NestingCheck<'_>>,
+    ) -> Result<Self> {
         if let Some(table) = rows.held() {
+            nest(check, table)?;
             return Self::of_table(model, table);
         }
         let mut scored: Option<Self> = None;
         for block in rows.blocks(None) {
             let block = block?;
+            nest(check, &block)?;
             let block = Self::of_table(model, &block)?;
             match &mut scored {
                 None => {
@@ -55,7 +77,16 @@ impl Scored {
             labels: model.labels_of(table)?,
             weights: table.weights().map(<[f32]>::to_vec),
             groups: table.groups().map(<[u64]>::to_vec),
+            violations: Vec::new(),
         })
+    }
+
+    /// Every output as the model predicts it, its calibration applied.
+    pub(crate) fn predictions(&self, model: &Model) -> Cow<'_, Predictions> {
+        match model.calibration() {
+            none if none.is_empty() => Cow::Borrowed(&self.raw),
+            calibration => Cow::Owned(self.raw.clone().calibrated(calibration)),
+        }
     }
 
     /// Number of rows.
@@ -78,6 +109,7 @@ impl Scored {
             labels: self.labels.iter().map(label).collect(),
             weights: self.weights.as_ref().map(|weights| pick(weights, rows)),
             groups: self.groups.as_ref().map(|groups| pick(groups, rows)),
+            violations: Vec::new(),
         }
     }
 
@@ -100,5 +132,16 @@ impl Scored {
         if let (Some(groups), Some(more)) = (&mut self.groups, block.groups) {
             groups.extend(more);
         }
+    }
+}
+
+/// Adds a table to a check of labels; one that does not carry them contradicts nothing.
+fn nest(check: &mut Option<NestingCheck<'_>>, table: &FeatureTable) -> Result<()> {
+    let carried = |check: &&mut NestingCheck<'_>| {
+        check.graph().labels().iter().all(|label| table.label_of(label).is_some())
+    };
+    match check.as_mut().filter(carried) {
+        Some(check) => Ok(add_to_nesting(check, table)?),
+        None => Ok(()),
     }
 }

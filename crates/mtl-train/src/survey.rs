@@ -1,15 +1,15 @@
 //! One pass over the training rows before the first step: whether they can be trained on, and what
-//! a run must know of them.
+//! a run must know of them. Under a chain the validation rows are looked at too.
 
-use mtl_data::RowSource;
+use mtl_data::{Part as Rows, RowSource};
 use mtl_esm::Violation;
 use mtl_feature::FeatureTable;
-use mtl_model::{Measure, Model, TaskConfig, TaskLoss};
+use mtl_model::{Measure, Model, TaskConfig, TaskLoss, add_to_nesting};
 
 use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::initial_losses::initial_losses;
 use crate::summary::{Part, PartCounter};
-use crate::{Error, Result, TrainConfig};
+use crate::{Error, Result, TrainConfig, check_nesting, nesting};
 
 /// What the pass found.
 pub(crate) struct Survey {
@@ -19,8 +19,8 @@ pub(crate) struct Survey {
     pub(crate) block_rows: usize,
     pub(crate) rows: Fingerprint,
     pub(crate) part: Part,
-    /// What contradicts the chain.
-    pub(crate) violations: Vec<Violation>,
+    /// What contradicts the chain, among the rows that train and those that validate.
+    pub(crate) violations: [(Rows, Vec<Violation>); 2],
     /// What each loss is before anything is learnt, in the order of the graph's: on the first block,
     /// which is all rows of a table that is shuffled as a whole.
     pub(crate) initial_losses: Vec<f64>,
@@ -30,9 +30,9 @@ impl Survey {
     /// # Errors
     /// Rows that are none or carry no label of a task; contradictions that the chain refuses; what
     /// is wrong with a file.
-    pub(crate) fn of<R: RowSource + ?Sized>(
+    pub(crate) fn of<R: RowSource + ?Sized, V: RowSource + ?Sized>(
         model: &Model,
-        train: &R,
+        (train, validation): (&R, &V),
         config: &TrainConfig,
     ) -> Result<Self> {
         let names: Vec<String> =
@@ -40,7 +40,7 @@ impl Survey {
         let mut unlabelled = model.measures();
         unlabelled.retain(|measure| measure.weight > 0.0);
         let (mut rows, mut part) = (Fingerprinter::default(), PartCounter::default());
-        let mut nesting = model.nesting_check();
+        let mut check = model.nesting_check();
         let (mut steps, mut first): (usize, Option<(usize, Vec<f64>)>) = (0, None);
         for block in train.blocks(config.shuffle_rows) {
             let block = block?;
@@ -52,8 +52,8 @@ impl Survey {
                 let labels = model.labels_of(&block)?;
                 unlabelled.retain(|m| labels[&m.name].iter().all(|label| label.is_nan()));
             }
-            if let Some(nesting) = &mut nesting {
-                model.add_to_nesting(nesting, &block)?;
+            if let Some(check) = &mut check {
+                add_to_nesting(check, &block)?;
             }
             rows.add(&block);
             part.add(&block);
@@ -64,8 +64,12 @@ impl Survey {
             return Err(Error::Data(message));
         };
         check_labelled(&unlabelled)?;
-        let violations = nesting.map_or(Ok(Vec::new()), |nesting| nesting.finish());
-        let violations = violations.map_err(mtl_model::Error::from)?;
+        let of_train = check.map(|check| nesting::finish(check, Some(Rows::Train))).transpose()?;
+        let chain = model.chain();
+        let of_validation =
+            chain.map(|chain| check_nesting(chain, validation, Rows::Validation)).transpose()?;
+        let violations = [(Rows::Train, of_train), (Rows::Validation, of_validation)]
+            .map(|(part, found)| (part, found.unwrap_or_default()));
         let (rows, part) = (rows.finish(), part.finish("train"));
         Ok(Self { steps, block_rows, rows, part, violations, initial_losses })
     }

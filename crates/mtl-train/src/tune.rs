@@ -153,7 +153,7 @@ impl Search {
             true => 1.0,
             false => config.weights.get(name).copied().unwrap_or(0.0),
         };
-        let Scored { raw, mut labels, weights, groups } = Scored::of(model, rows)?;
+        let Scored { raw, mut labels, weights, groups, .. } = Scored::of(model, rows)?;
         let predictions = raw.calibrated(model.calibration());
         let part = |measure: &mtl_model::Measure| {
             let p = predictions.column(&measure.output)?;

@@ -6,6 +6,7 @@ use mtl_train::{CalibratedOutput, CalibrationConfig, RunConfig, Sampled, calibra
 
 use crate::args::{CalibrateArgs, CalibrationMethod};
 use crate::commands::CONFIG;
+use crate::commands::nesting::located_in;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
@@ -13,7 +14,8 @@ pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
     let config = config(args)?;
     let rows = commands::labelled(&model, &options, &args.data)?;
     let sampled = if args.unsampled { Sampled::Not } else { Sampled::AsTrained };
-    let outputs = calibrate(&mut model, &rows, &config, sampled)?;
+    let outputs = calibrate(&mut model, &rows, &config, sampled)
+        .map_err(|error| located_in(error.into(), &args.data, &options))?;
     model.save_calibration(&args.model)?;
     if json {
         return render::json(&outputs);

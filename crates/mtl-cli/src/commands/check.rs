@@ -1,7 +1,8 @@
 //! `mtl check`: the data of a configuration, looked at before anything is trained.
 
+use mtl_esm::Nesting;
 use mtl_feature::LabelKind;
-use mtl_train::{Audit, RunConfig, audit};
+use mtl_train::{Audit, ChainAudit, Contradiction, RunConfig, audit};
 
 use crate::args::CheckArgs;
 use crate::render;
@@ -33,8 +34,10 @@ fn print(audit: &Audit) {
             pair.rows
         );
     }
-    if !audit.nesting.is_empty() {
-        println!("labels that nest can be trained over all rows by a [chain]: docs/esm.md");
+    match &audit.chain {
+        Some(chain) => print_chain(chain),
+        None if audit.nesting.is_empty() => {}
+        None => println!("labels that nest can be trained over all rows by a [chain]: docs/esm.md"),
     }
     for leak in &audit.leaks {
         println!(
@@ -45,6 +48,28 @@ fn print(audit: &Audit) {
     if audit.leaks.is_empty() {
         println!("no feature alone tells a label with an AUC above 0.95");
     }
+}
+
+/// Rows whose labels contradict the chain, and what becomes of them.
+fn print_chain(chain: &ChainAudit) {
+    if chain.violations.is_empty() {
+        println!("no label contradicts the [chain]");
+        return;
+    }
+    for found in &chain.violations {
+        let Contradiction { part, event, without, rows, file, row, .. } = found;
+        println!(
+            "{rows} {part} rows have {event} without {without}; the first is {file}: row {row}"
+        );
+    }
+    println!(
+        "{}",
+        match chain.policy {
+            Nesting::Error => "nesting = \"error\" in [chain]: such rows stop a run",
+            Nesting::Multiply =>
+                "nesting = \"multiply\" in [chain]: such rows count as rows without the event",
+        }
+    );
 }
 
 fn print_features(audit: &Audit) {

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use mtl_arch::NAMES;
-use mtl_train::{
-    Compared, Contender, Finished, LossConfig, Observer, Results, TrainConfig, compare_and,
-};
+use mtl_train::{Compared, Contender, Finished, Observer, Results, TrainConfig, compare_and};
 
 use crate::args::CompareArgs;
+use crate::commands::methods::Method;
+use crate::commands::nesting::located;
 use crate::commands::predictions;
 use crate::progress::{Bar, Notes};
 use crate::sources::{self, Source};
@@ -16,6 +16,9 @@ use crate::{commands, render};
 
 /// What is compared if nothing is named: the embedded data, then the simulated funnel.
 const DEFAULT_DATA: [&str; 2] = ["census", "funnel"];
+
+/// The option that names weightings.
+const WEIGHTINGS: &str = "--weightings";
 
 /// Columns of metrics in one printed table.
 const MAX_COLUMNS: usize = 11;
@@ -25,6 +28,8 @@ const DEFAULT_SEEDS: u64 = 3;
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     check_models(args)?;
+    let weightings = args.weightings.as_deref();
+    let weightings = weightings.map(|lists| Method::read(WEIGHTINGS, lists)).transpose()?;
     let seeds = match (args.quick, args.seeds) {
         (_, Some(0)) => anyhow::bail!("--seeds is 0, expected at least 1"),
         (_, Some(n)) => n,
@@ -43,7 +48,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     };
     let mut all = Vec::with_capacity(names.len());
     for (i, name) in names.into_iter().enumerate() {
-        let results = compare_on(name, args, seeds)?;
+        let results = compare_on(name, args, weightings.as_deref(), seeds)?;
         if !json {
             if i > 0 {
                 say!();
@@ -69,9 +74,14 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     }
 }
 
-fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Results> {
-    let Source { dataset, mut contenders, truths } = sources::open(name, args)?;
-    if let Some(weightings) = &args.weightings {
+fn compare_on(
+    name: &str,
+    args: &CompareArgs,
+    weightings: Option<&[Method]>,
+    seeds: u64,
+) -> anyhow::Result<Results> {
+    let Source { dataset, mut contenders, truths, files } = sources::open(name, args)?;
+    if let Some(weightings) = weightings {
         contenders = cross(&contenders, weightings)?;
     }
     if args.quick {
@@ -92,16 +102,20 @@ fn compare_on(name: &str, args: &CompareArgs, seeds: u64) -> anyhow::Result<Resu
         Box::new(Bar::among(format!("{run}/{n_runs} {name}"), Rc::clone(&said)))
             as Box<dyn Observer>
     };
-    compare_and(data, &contenders, &seeds, watch, |trained: Finished<'_>| match &args.out {
+    let keep = |trained: Finished<'_>| match &args.out {
         Some(folder) if args.write_predictions => predictions::write(folder, name, trained),
         _ => Ok(()),
+    };
+    compare_and(data, &contenders, &seeds, watch, keep).map_err(|error| match &files {
+        Some(files) => located(error, files),
+        None => error,
     })
 }
 
 fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
     let names = args.models.as_deref().unwrap_or(&[]);
     for (i, name) in names.iter().enumerate() {
-        anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice");
+        anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice, expected once");
         if !NAMES.contains(&name.as_str()) {
             let nearest = mtl_feature::nearest_names(name, &NAMES);
             let hint = nearest.first().map_or(String::new(), |n| format!("; did you mean `{n}`?"));
@@ -113,18 +127,14 @@ fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
 
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from
 /// Single-Task can still be taken.
-fn cross(contenders: &[Contender], weightings: &[String]) -> anyhow::Result<Vec<Contender>> {
+fn cross(contenders: &[Contender], weightings: &[Method]) -> anyhow::Result<Vec<Contender>> {
     let mut crossed = Vec::with_capacity(contenders.len() * weightings.len());
     for contender in contenders {
         for weighting in weightings {
-            let loss = LossConfig {
-                shared: contender.train.loss.shared,
-                watch: contender.train.loss.watch,
-                ..LossConfig::named(weighting).context("--weightings")?
-            };
-            let name = match weighting.as_str() {
+            let loss = weighting.checked(WEIGHTINGS, &contender.train.loss, &contender.spec)?;
+            let name = match weighting.label.as_str() {
                 "equal" => contender.name.clone(),
-                _ => format!("{} {weighting}", contender.name),
+                label => format!("{} {label}", contender.name),
             };
             let train = TrainConfig { loss, ..contender.train.clone() };
             crossed.push(Contender { name, train, spec: contender.spec.clone() });

@@ -1,6 +1,7 @@
 //! `mtl evaluate`: every metric of a trained model on a file.
 
 mod by_segment;
+mod truth;
 
 use mtl_data::read_beside;
 use mtl_eval::{BinaryReport, ClassReport, RegressionReport};
@@ -9,6 +10,7 @@ use mtl_train::{BySegment, Evaluated, Evaluation, Importance, Scored, gates, mea
 use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
 use crate::commands::explain::Explained;
+use crate::commands::nesting::{self, located_in};
 use crate::{commands, render};
 
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
@@ -27,8 +29,11 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
         [] => Vec::new(),
         columns => read_beside(&args.data, columns, &options)?,
     };
-    let scored = Scored::of(&model, &rows)?;
-    let evaluation = measure(&model, &scored)?;
+    let scored = Scored::of(&model, &rows)
+        .map_err(|error| located_in(error.into(), &args.data, &options))?;
+    nesting::note(&args.data, &scored);
+    let mut evaluation = measure(&model, &scored)?;
+    evaluation.truth = truth::measured(&model, &scored, args, &options)?;
     let Explained { segments, importance } =
         Explained::of(&model, (&rows, &scored), &columns, &args.explain)?;
     let evaluated = Evaluated {
@@ -64,6 +69,7 @@ fn write(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
 fn print(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
     say!("{}: {} rows", evaluated.data, evaluated.evaluation.rows);
     print_metrics(&evaluated.evaluation);
+    truth::print(&evaluated.evaluation.truth);
     print_explained(&evaluated.evaluation, &evaluated.segments, evaluated.importance.as_ref());
     if let Some(folder) = &args.out {
         say!("\nwrote {}", folder.join(commands::REPORT).display());

@@ -4,6 +4,7 @@ use mtl_train::{Drop, Importance, ImportanceConfig};
 
 use crate::args::ImportanceArgs;
 use crate::commands::explain::measured;
+use crate::commands::nesting::located_in;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
@@ -14,7 +15,8 @@ pub(crate) fn run(args: &ImportanceArgs, json: bool) -> anyhow::Result<()> {
         seed: args.seed,
         within_groups: args.within_groups,
     };
-    let found = measured(&model, &rows, &config)?;
+    let found = measured(&model, &rows, &config)
+        .map_err(|error| located_in(error, &args.data, &options))?;
     if json {
         return render::json(&found);
     }

@@ -19,6 +19,11 @@ use crate::{commands, render};
 struct Inspection {
     model: String,
     tasks: Vec<String>,
+    /// What the architecture gives a logit each: tasks, and edges of the chain.
+    towers: Vec<String>,
+    /// The behaviour graph over them, an equation a line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<Vec<String>>,
     parameters: usize,
     instructions: &'static str,
     /// The kernels of a training step on this machine, by precision.
@@ -51,6 +56,15 @@ struct Group {
 
 pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
+    if args.dot {
+        anyhow::ensure!(!json, "--dot beside --json, expected one of them");
+        let chain = model.chain().with_context(|| {
+            let folder = args.model.display();
+            format!("{folder}: the model has no [chain], expected one for --dot to draw")
+        })?;
+        say!("{}", chain.to_dot().trim_end());
+        return Ok(());
+    }
     let noted = Noted::read(&args.model)?;
     let gates = match &args.data {
         Some(file) => {
@@ -61,6 +75,8 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let inspection = Inspection {
         model: model.spec().model.name.clone(),
         tasks: model.spec().tasks.iter().map(|task| task.name.clone()).collect(),
+        towers: towers(&model),
+        chain: model.chain().map(|chain| chain.to_string().lines().map(str::to_owned).collect()),
         parameters: model.n_parameters(),
         instructions: mtl_nn::kernel::instructions(),
         products: [("f32", Precision::F32), ("bf16", Precision::Bf16)]
@@ -76,6 +92,17 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     }
     print(&inspection);
     Ok(())
+}
+
+/// Tasks and the chain's towers, by name.
+fn towers(model: &Model) -> Vec<String> {
+    let tasks = model.spec().tasks.iter().map(|task| task.name.as_str());
+    let of_chain = model.chain().into_iter().flat_map(|chain| chain.towers());
+    let mut towers: Vec<String> = tasks.chain(of_chain).map(str::to_owned).collect();
+    if model.chain().is_some() {
+        towers.sort_unstable();
+    }
+    towers
 }
 
 fn layers(model: &Model) -> Vec<Layer> {
@@ -176,12 +203,15 @@ fn print(inspection: &Inspection) {
     say!(
         "{} of {}: {} parameters; element-wise loops run in {}",
         inspection.model,
-        inspection.tasks.join(", "),
+        inspection.towers.join(", "),
         inspection.parameters,
         inspection.instructions
     );
     let products = inspection.products.values().map(String::as_str);
     say!("Training here: {}", products.collect::<Vec<_>>().join("; "));
+    if let Some(chain) = &inspection.chain {
+        say!("\nChain: the probability of each event\n{}", chain.join("\n"));
+    }
     say!("\nLayers");
     let row = |layer: &Layer| {
         let (columns, parameters) = (layer.columns.to_string(), layer.parameters.to_string());

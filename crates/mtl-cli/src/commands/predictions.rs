@@ -26,7 +26,7 @@ pub(crate) fn columns(predictions: &Predictions) -> impl Iterator<Item = (String
 /// against, empty where a row does not count.
 pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow::Result<()> {
     let Finished { name, seed, model, rows } = trained;
-    let Scored { raw, labels, weights, groups } = Scored::of(model, rows)?;
+    let Scored { raw, labels, weights, groups, .. } = Scored::of(model, rows)?;
     let predictions = raw.calibrated(model.calibration());
 
     let numbers = RawColumn::new(Values::Integer((0..rows.n_rows() as i64).collect()));
@@ -46,7 +46,9 @@ pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow:
     let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("{} cannot be made", folder.display()))?;
-    let file = format!("{}-{}-seed{seed}.csv", plain(data), plain(name));
+    // Of a configuration's path its last part; a contender's `alpha=0.5` is no extension.
+    let data = Path::new(data).file_stem().map_or_else(|| data.into(), |s| s.to_string_lossy());
+    let file = format!("{}-{}-seed{seed}.csv", plain(&data), plain(name));
     Ok(write_columns(folder.join(file), written)?)
 }
 
@@ -61,8 +63,7 @@ fn label(values: &[f32]) -> RawColumn {
     RawColumn::with_missing(Values::Float(values), Some(missing))
 }
 
-/// A name that is a file's everywhere; of a path its last part.
+/// A name that is a file's everywhere.
 fn plain(name: &str) -> String {
-    let stem = Path::new(name).file_stem().map_or_else(|| name.into(), |s| s.to_string_lossy());
-    stem.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect()
+    name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect()
 }

@@ -8,7 +8,7 @@ use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
     EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained, TrainingState,
-    calibrate, check_start, evaluate, fit, gates, measure, summarise,
+    calibrate, check_start, check_test_rows, evaluate, fit, gates, measure, summarise,
 };
 
 use crate::args::TrainArgs;
@@ -53,6 +53,9 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
     let mut watch =
         Watch { bar: Bar::new(&name), partial: &partial, failed: None, interrupt: &interrupt };
+    let notes = check_test_rows(model.spec(), &dataset);
+    let notes = notes.map_err(|error| located(error.into(), &config.data))?;
+    notes.iter().for_each(|note| watch.note(note));
     let tables = (&dataset.train, &dataset.validation);
     let fitted = fit(&mut model, tables, &config.train, start.as_ref(), &mut watch);
     if let Some(error) = watch.failed.take() {

@@ -5,12 +5,14 @@ use mtl_model::write_fusion;
 use mtl_train::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 
 use crate::args::{RankBy, TuneFusionArgs};
+use crate::commands::nesting::located_in;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &TuneFusionArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
     let rows = commands::labelled(&model, &options, &args.data)?;
-    let tuned = tune_fusion(&model, &rows, &config(args)?)?;
+    let tuned = tune_fusion(&model, &rows, &config(args)?)
+        .map_err(|error| located_in(error.into(), &args.data, &options))?;
     write_fusion(&args.model, &tuned.best.fusion)?;
     if json {
         return render::json(&tuned);

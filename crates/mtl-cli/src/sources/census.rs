@@ -19,7 +19,7 @@ const EPOCHS: usize = 12;
 pub(crate) fn source(group: u8, names: &[String]) -> anyhow::Result<Source> {
     let dataset = load(if group == 2 { Group::College } else { Group::Income })?;
     let contenders = contenders(&dataset, names)?;
-    Ok(Source { dataset: dataset.boxed(), contenders, truths: Vec::new() })
+    Ok(Source { dataset: dataset.boxed(), contenders, truths: Vec::new(), files: None })
 }
 
 fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Contender>> {

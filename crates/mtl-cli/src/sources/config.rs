@@ -22,6 +22,8 @@ pub(crate) fn source(path: &str, names: &[String]) -> anyhow::Result<Source> {
         Ok(Contender { name: name.clone(), spec, train })
     };
     let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
-    let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
-    Ok(Source { dataset, contenders, truths: Vec::new() })
+    let mut dataset =
+        Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
+    dataset.truth = config.truth(&dataset)?;
+    Ok(Source { dataset, contenders, truths: config.truths, files: Some(config.data) })
 }

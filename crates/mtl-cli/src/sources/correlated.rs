@@ -35,5 +35,5 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
         Ok(Contender { name: name.clone(), spec, train })
     };
     let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
-    Ok(Source { dataset: dataset.boxed(), contenders, truths: Vec::new() })
+    Ok(Source { dataset: dataset.boxed(), contenders, truths: Vec::new(), files: None })
 }

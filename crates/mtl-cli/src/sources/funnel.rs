@@ -5,7 +5,7 @@ use mtl_data::funnel::{Config, load};
 use mtl_esm::{ChainConfig, LabelConfig, Preset};
 use mtl_model::{ModelConfig, ModelSpec};
 use mtl_nn::{OptimiserConfig, Rule, Schedule};
-use mtl_train::{Contender, IfClicked, TrainConfig, TruthOf};
+use mtl_train::{Contender, TrainConfig, TruthOf};
 
 use super::Source;
 use crate::args::CompareArgs;
@@ -59,20 +59,18 @@ pub(crate) fn source(args: &CompareArgs, named: Option<&[String]>) -> anyhow::Re
             }
         }
     }
-    Ok(Source { dataset: dataset.boxed(), contenders, truths: truths() })
+    Ok(Source { dataset: dataset.boxed(), contenders, truths: truths(), files: None })
 }
 
 /// A chain's pCVR is meant to be what a log can teach, P(purchase | click, x), under whatever
 /// losses: none of them has seen a click that was forced.
 fn truths() -> Vec<TruthOf> {
-    let observed = |output, probability| TruthOf { output, probability, if_clicked: None };
-    let if_clicked =
-        IfClicked { probability: "p_purchase_if_clicked", label: "purchase_if_clicked" };
     vec![
-        observed("pCTR", &["p_click"]),
-        observed("pCTAVR", &["p_click", "p_action_given_click"]),
-        observed("pCTCVR", &["p_click", "p_purchase_given_click"]),
-        TruthOf { if_clicked: Some(if_clicked), ..observed("pCVR", &["p_purchase_given_click"]) },
+        TruthOf::new("pCTR", &["p_click"]),
+        TruthOf::new("pCTAVR", &["p_click", "p_action_given_click"]),
+        TruthOf::new("pCTCVR", &["p_click", "p_purchase_given_click"]),
+        TruthOf::new("pCVR", &["p_purchase_given_click"])
+            .if_clicked("p_purchase_if_clicked", "purchase_if_clicked"),
     ]
 }
 

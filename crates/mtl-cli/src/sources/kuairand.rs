@@ -36,7 +36,7 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
             contenders.push(Contender { name: name.to_owned(), spec, train: train.clone() });
         }
     }
-    Ok(Source { dataset: loaded.dataset.boxed(), contenders, truths: Vec::new() })
+    Ok(Source { dataset: loaded.dataset.boxed(), contenders, truths: Vec::new(), files: None })
 }
 
 /// The architecture of that name. A view's tab is its domain; where it is not among the features,

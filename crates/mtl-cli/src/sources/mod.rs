@@ -6,7 +6,7 @@ mod correlated;
 mod funnel;
 mod kuairand;
 
-use mtl_data::{Dataset, RowSource};
+use mtl_data::{DataConfig, Dataset, RowSource};
 use mtl_train::{Contender, TruthOf};
 
 use crate::args::CompareArgs;
@@ -16,6 +16,8 @@ pub(crate) struct Source {
     pub(crate) dataset: Dataset<Box<dyn RowSource>>,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) truths: Vec<TruthOf>,
+    /// Where the rows lie, if they are a user's own.
+    pub(crate) files: Option<DataConfig>,
 }
 
 /// The names of the built-in data.

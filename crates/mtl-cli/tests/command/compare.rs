@@ -83,6 +83,40 @@ fn the_rest_of_the_shelf_is_compared_with_a_weighting_and_says_what_it_needs() {
     home.mtl("compare census --quick --models star").fails("[model] `star` needs `domain`");
 }
 
+/// The settings of a weighting reach the training, and the results say which they were.
+#[test]
+fn weightings_have_the_settings_of_the_configuration_or_of_the_command_line() {
+    let home = Home::new();
+    let loss =
+        "[loss]\nweighting = { method = \"gradnorm\", alpha = 0.25 }\nshared = \"dense\"\n[train]";
+    let quick = CONFIG.replace("epochs = 8", "epochs = 1");
+    home.write("run.toml", &quick.replace("[train]", loss));
+    // Blanks part the test's arguments: TOML needs none here.
+    let weightings = "equal,gradnorm,{method=\"gradnorm\",alpha=3.0}";
+    let run = format!("compare run.toml --models mmoe --seeds 1 --weightings {weightings} --json");
+    let crossed = home.mtl(&run).json();
+    let own = home.mtl("compare run.toml --models mmoe --seeds 1 --json").json();
+    let models = crossed["models"].as_array().unwrap();
+    let names: Vec<_> = models.iter().map(|model| model["model"].as_str().unwrap()).collect();
+    assert_eq!(names, ["mmoe", "mmoe gradnorm", "mmoe gradnorm alpha=3.0"]);
+    let told = |model: &serde_json::Value| {
+        let text = model["configuration"].as_str().unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let loss = &table["loss"];
+        let alpha = loss["weighting"].get("alpha").and_then(toml::Value::as_float);
+        (loss["shared"].as_str().unwrap().to_owned(), alpha)
+    };
+    let dense = || "dense".to_owned();
+    let alphas = [None, Some(0.25), Some(3.0)];
+    for (model, alpha) in models.iter().zip(alphas) {
+        assert_eq!(told(model), (dense(), alpha));
+    }
+    assert_eq!(told(&own["models"][0]), (dense(), Some(0.25)));
+    let found = |model: &serde_json::Value| model["test"].to_string();
+    assert_eq!(found(&models[1]), found(&own["models"][0]), "the configuration's own settings");
+    assert_ne!(found(&models[1]), found(&models[2]));
+}
+
 #[test]
 fn the_census_is_compared_with_nothing_but_the_program() {
     let home = Home::new();

@@ -93,6 +93,7 @@ fn arguments() {
         ("compare run.toml --seeds 0", "--seeds is 0, expected at least 1"),
         ("compare run.toml --models mmoe,pel", "unknown model `pel`"),
         ("compare run.toml --models ple,ple", "--models names `ple` twice"),
+        ("compare run.toml --weightings famo,equal,famo", "--weightings names `famo` twice"),
         ("compare nowhere.toml", "`nowhere.toml` is neither `census`"),
         ("compare run.toml --out log.csv", "log.csv cannot be made"),
         ("compare --seed 3", "a similar argument exists: '--seeds'"),

@@ -151,6 +151,8 @@ fn inspection_shows_layers_parameters_and_gates() {
         let sum: f64 = used.iter().map(|u| u.as_f64().unwrap()).sum();
         assert!((sum - 1.0).abs() < 1e-6, "{gate}");
     }
+    assert!(found["chain"].is_null());
+    home.mtl("inspect m --dot").fails("m: the model has no [chain], expected one for --dot");
     let text = home.mtl("inspect m --data log.csv").ok();
     for expected in
         ["mmoe of click, buy, rating", "embedding.city", "task.click.gate", "entropy", "█··"]

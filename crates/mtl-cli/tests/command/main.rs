@@ -23,3 +23,4 @@ mod serve;
 mod streaming;
 mod support;
 mod sweep;
+mod truth;

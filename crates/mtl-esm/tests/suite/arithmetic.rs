@@ -160,6 +160,41 @@ fn the_gradient_of_pcvr_is_pctr_times_that_of_pctcvr() -> Result<()> {
     Ok(())
 }
 
+/// The formulas of docs/esm.md, sections 1 and 4.
+#[test]
+fn esm2_has_the_gradients_derived_by_hand() -> Result<()> {
+    let program = Preset::Esm2.builder().build()?.program("purchase", "impression")?;
+    for a in [[-1.5, 0.3, 0.8, -0.4], [2.0, -3.0, -1.0, 1.5], [-4.0, 6.0, 0.5, 0.5]] {
+        let at =
+            |tower: &str| a[["y1", "y2", "y3", "y4"].iter().position(|y| *y == tower).unwrap()];
+        let z = logits(&program, at);
+        let [y1, y2, y3, y4] = a.map(sigmoid::<f64>);
+        let v = y2 * y3 + (1.0 - y2) * y4;
+        let p = y1 * v;
+        let by_logit = [
+            p * (1.0 - y1),
+            y1 * y2 * (1.0 - y2) * (y3 - y4),
+            y1 * y2 * y3 * (1.0 - y3),
+            y1 * (1.0 - y2) * y4 * (1.0 - y4),
+        ];
+        let (q3, q4) = (y2 * y3 / v, (1.0 - y2) * y4 / v);
+        let rest = [1.0 - y1, y1 * y2 * (1.0 - y3), y1 * (1.0 - y2) * (1.0 - y4)];
+        let [r1, r3, r4] = rest.map(|r| r / (1.0 - p));
+        let log_p = [1.0 - y1, q3 * (1.0 - y2) - q4 * y2, q3 * (1.0 - y3), q4 * (1.0 - y4)];
+        let log_rest =
+            [(r3 + r4) * (1.0 - y1) - r1 * y1, r3 * (1.0 - y2) - r4 * y2, -r3 * y3, -r4 * y4];
+        let found = [(1.0, 0.0), (0.0, 1.0)].map(|seeds| program.gradient(&z, seeds));
+        for (k, tower) in program.towers().iter().enumerate() {
+            let i = ["y1", "y2", "y3", "y4"].iter().position(|y| y == tower).unwrap();
+            close(&format!("∂ℓ/∂{tower}"), found[0][k], log_p[i]);
+            close(&format!("∂ℓ/∂{tower} by the product"), found[0][k], by_logit[i] / p);
+            close(&format!("∂m/∂{tower}"), found[1][k], log_rest[i]);
+            close(&format!("∂m/∂{tower} by the product"), found[1][k], -by_logit[i] / (1.0 - p));
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_order_of_declaration_changes_no_bit() -> Result<()> {
     let mut events = vec![

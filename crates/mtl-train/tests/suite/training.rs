@@ -5,8 +5,8 @@ use mtl_esm::{ChainConfig, LabelConfig, Nesting, Preset};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_nn::kernel::Precision;
 use mtl_train::{
-    Compared, Contender, EpochRecord, IfClicked, Observer, Silent, TrainConfig, TrainingState,
-    TruthOf, compare, evaluate, fit,
+    Compared, Contender, EpochRecord, Observer, Silent, TrainConfig, TrainingState, TruthOf,
+    compare, evaluate, fit,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -212,20 +212,10 @@ fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Fa
         contender("esmm", esmm(None, "click")?),
     ];
     let truths = [
-        TruthOf { output: "pCTR", probability: &["p_click"], if_clicked: None },
-        TruthOf {
-            output: "pCTCVR",
-            probability: &["p_click", "p_purchase_given_click"],
-            if_clicked: None,
-        },
-        TruthOf {
-            output: "pCVR",
-            probability: &["p_purchase_given_click"],
-            if_clicked: Some(IfClicked {
-                probability: "p_purchase_if_clicked",
-                label: "purchase_if_clicked",
-            }),
-        },
+        TruthOf::new("pCTR", &["p_click"]),
+        TruthOf::new("pCTCVR", &["p_click", "p_purchase_given_click"]),
+        TruthOf::new("pCVR", &["p_purchase_given_click"])
+            .if_clicked("p_purchase_if_clicked", "purchase_if_clicked"),
     ];
     let compared = Compared { name: "funnel", dataset: &data, truths: &truths };
     let results = compare(compared, &contenders, &[1, 2], |_, _| Box::new(Silent))?;

@@ -1,5 +1,7 @@
-//! `mtl sweep`: one model under a simplex of fixed weights and under every adaptive weighting, and
-//! the Pareto front of two metrics among them.
+//! `mtl sweep`: one model under fixed weights, a simplex or a grid of them, and under every adaptive
+//! weighting, and the Pareto front of two metrics among them.
+
+mod candidates;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -7,17 +9,19 @@ use std::rc::Rc;
 use anyhow::Context;
 use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_feature::LabelKind;
-use mtl_loss::{FixedConfig, WeightingConfig};
+use mtl_loss::WeightingConfig;
 use mtl_model::{Measure, Model, ModelSpec};
+use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    Axis, Fitted, LossConfig, Monitor, Part, RunConfig, Sweep, SweepPoint, SweepRun, TrainConfig,
-    evaluate, fit, summarise,
+    Axis, Fitted, LossConfig, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint, SweepRun,
+    TrainConfig, check_test_rows, evaluate, fit, summarise,
 };
 
+use self::candidates::{Candidate, candidates};
 use crate::args::SweepArgs;
 use crate::commands::nesting::located;
 use crate::progress::{Bar, Notes};
-use crate::{commands, render};
+use crate::{commands, one_line, render};
 
 /// More runs than this are a slip of the keyboard.
 const MAX_RUNS: usize = 500;
@@ -29,7 +33,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     anyhow::ensure!(losses.len() > 1, "a sweep needs two losses or more, and there is one");
     let monitors = monitors(args, &spec.measures()?)?;
     let seeds = seeds(args, config.train.seed)?;
-    let candidates = candidates(args, &losses, seeds.len())?;
+    let candidates = candidates(args, &losses, (&config.train.loss, &spec), seeds.len())?;
     if let Some(folder) = &args.out {
         // Before hours of training, not after.
         let made = std::fs::create_dir_all(folder);
@@ -40,30 +44,11 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     let Reported { part: reported, rows, .. } = dataset.reported().context(
         "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`",
     )?;
-    let (mut points, mut parts) = (Vec::with_capacity(candidates.len()), Vec::new());
     let said = Notes::default();
-    let n_runs = candidates.len() * seeds.len();
-    for method in &candidates {
-        let mut runs = Vec::with_capacity(seeds.len());
-        for &seed in &seeds {
-            let i = points.len() * seeds.len() + runs.len() + 1;
-            let bar = Bar::among(format!("{i}/{n_runs} {}", method.name()), Rc::clone(&said));
-            let run = Run { config: &config, spec: &spec, method, seed, monitors: &monitors };
-            let trained = run.train(&dataset, rows, bar);
-            let trained = trained.map_err(|error| located(error, &config.data));
-            let (run, part) =
-                trained.with_context(|| format!("weighting `{}`, seed {seed}", method.name()))?;
-            runs.push(run);
-            if parts.is_empty() {
-                parts = summarise(&part, &dataset)?;
-            }
-        }
-        points.push(SweepPoint::new(method.name(), runs)?);
+    let notes = check_test_rows(&spec, &dataset);
+    for note in notes.map_err(|error| located(error.into(), &config.data))? {
+        Bar::among("", Rc::clone(&said)).note(&note);
     }
-    let metrics = monitors.map(|monitor| Axis {
-        name: monitor.name().to_owned(),
-        larger_is_better: monitor.larger_is_better(),
-    });
     let mut sweep = Sweep {
         data: args.config.display().to_string(),
         version: env!("CARGO_PKG_VERSION"),
@@ -71,21 +56,39 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         reported,
         rows: rows.n_rows(),
         seeds,
-        parts,
-        metrics,
-        points,
+        parts: Vec::new(),
+        metrics: monitors.each_ref().map(|monitor| Axis {
+            name: monitor.name().to_owned(),
+            larger_is_better: monitor.larger_is_better(),
+        }),
+        planned: candidates.len(),
+        points: Vec::with_capacity(candidates.len()),
         configuration: std::fs::read_to_string(&args.config)?,
     };
-    sweep.mark_front();
+    let trainer = Trainer { config: &config, spec: &spec, monitors: &monitors, dataset: &dataset };
+    for candidate in &candidates {
+        let point = trainer.point(candidate, rows, &mut sweep, &said)?;
+        sweep.points.push(point);
+        sweep.mark_front();
+        save(&sweep, args)?;
+    }
+    if let Some((point, reason)) = sweep.none_succeeded() {
+        anyhow::bail!("every run failed; the first, weighting `{}`: {reason}", point.weighting);
+    }
     write(&sweep, args)?;
     if json { render::json(&sweep) } else { print(&sweep, args.out.as_deref()) }
+}
+
+/// The numbers so far: what hours have found is there, whatever becomes of the next run.
+fn save(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<()> {
+    let Some(folder) = &args.out else { return Ok(()) };
+    let text = serde_json::to_string_pretty(sweep)?;
+    Ok(write_atomic(folder.join("sweep.json"), text.as_bytes())?)
 }
 
 fn write(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<()> {
     let report = mtl_report::swept(sweep)?;
     if let Some(folder) = &args.out {
-        let text = serde_json::to_string_pretty(sweep)?;
-        commands::write(&folder.join("sweep.json"), text.as_bytes())?;
         if let Some(figure) = report.figures().first() {
             commands::write(&folder.join("sweep.svg"), figure.svg().as_bytes())?;
         }
@@ -142,89 +145,69 @@ fn seeds(args: &SweepArgs, own: u64) -> anyhow::Result<Vec<u64>> {
     }
 }
 
-/// The fixed weights, then the adaptive methods.
-fn candidates(
-    args: &SweepArgs,
-    losses: &[String],
-    n_seeds: usize,
-) -> anyhow::Result<Vec<WeightingConfig>> {
-    anyhow::ensure!(args.grid > 0, "--grid is 0, expected at least 1");
-    let methods: Vec<String> = match &args.methods {
-        Some(names) => names.iter().filter(|name| *name != "none").cloned().collect(),
-        None => {
-            let adaptive = |name: &&&str| **name != "fixed";
-            WeightingConfig::NAMES.iter().filter(adaptive).map(|name| (*name).to_owned()).collect()
-        }
-    };
-    let n = count(losses.len(), args.grid).and_then(|n| n.checked_add(methods.len()));
-    let fits = |n: &usize| n.checked_mul(n_seeds).is_some_and(|runs| runs <= MAX_RUNS);
-    let n = n.filter(fits).with_context(|| {
-        let (t, grid) = (losses.len(), args.grid);
-        let seeds = if n_seeds > 1 { format!(" with {n_seeds} seeds") } else { String::new() };
-        format!("--grid {grid} of {t} losses{seeds}: more than {MAX_RUNS} runs, expected fewer")
-    })?;
-    let mut candidates = Vec::with_capacity(n);
-    for weights in simplex(losses.len(), args.grid) {
-        let weights = losses.iter().cloned().zip(weights).collect();
-        candidates.push(WeightingConfig::Fixed(FixedConfig { weights }));
-    }
-    for name in methods {
-        candidates.extend(LossConfig::named(&name).context("--methods")?.weighting);
-    }
-    Ok(candidates)
-}
-
-/// The weights w_t = T·k_t/K with whole k_t ≥ 1 and Σ k_t = K = grid + T − 1: for two losses `grid`
-/// of them, evenly apart, none of which drops a loss.
-fn simplex(n_losses: usize, grid: usize) -> Vec<Vec<f64>> {
-    let total = grid + n_losses - 1;
-    let mut parts = vec![Vec::new()];
-    for left in (0..n_losses).rev() {
-        let mut longer = Vec::new();
-        for part in &parts {
-            let rest = total - part.iter().sum::<usize>();
-            let range = if left == 0 { rest..rest + 1 } else { 1..rest - left + 1 };
-            longer.extend(range.map(|k| [&part[..], &[k]].concat()));
-        }
-        parts = longer;
-    }
-    let weight = |k: usize| (n_losses * k) as f64 / total as f64;
-    parts.into_iter().map(|part| part.into_iter().map(weight).collect()).collect()
-}
-
-/// C(grid + T − 2, T − 1), the number of those weights; `None` if it is beyond counting.
-fn count(n_losses: usize, grid: usize) -> Option<usize> {
-    (1..n_losses).try_fold(1usize, |n, k| Some(n.checked_mul(grid + k - 1)? / k))
-}
-
-/// One training.
-struct Run<'a> {
+/// What every training of a sweep shares.
+struct Trainer<'a> {
     config: &'a RunConfig,
     spec: &'a ModelSpec,
-    method: &'a WeightingConfig,
-    seed: u64,
     monitors: &'a [Monitor; 2],
+    dataset: &'a Dataset<Box<dyn RowSource>>,
 }
 
-impl Run<'_> {
-    /// Trains on a data set and measures on `rows` of it.
+impl Trainer<'_> {
+    /// Trains under one weighting with every seed. A weighting that fails is a point that says why:
+    /// the others are worth having. What is wrong with the data is wrong for all, and an error.
+    fn point(
+        &self,
+        Candidate { label, method }: &Candidate,
+        rows: &dyn RowSource,
+        sweep: &mut Sweep,
+        said: &Notes,
+    ) -> anyhow::Result<SweepPoint> {
+        let n_seeds = sweep.seeds.len();
+        let (before, n_runs) = (sweep.points.len() * n_seeds, sweep.planned * n_seeds);
+        let mut runs = Vec::with_capacity(n_seeds);
+        for seed in sweep.seeds.clone() {
+            let i = before + runs.len() + 1;
+            let bar = Bar::among(format!("{i}/{n_runs} {label}"), Rc::clone(said));
+            match self.train(method, seed, rows, bar) {
+                Ok((run, part)) => {
+                    runs.push(run);
+                    if sweep.parts.is_empty() {
+                        sweep.parts = summarise(&part, self.dataset)?;
+                    }
+                }
+                Err(error) if is_of_data(&error) => {
+                    let error = located(error, &self.config.data);
+                    return Err(error.context(format!("weighting `{label}`, seed {seed}")));
+                }
+                Err(error) => {
+                    let reason = format!("seed {seed}: {}", one_line(&error));
+                    return Ok(SweepPoint::failed(label, method.clone(), runs, reason));
+                }
+            }
+        }
+        Ok(SweepPoint::new(label, method.clone(), runs)?)
+    }
+
+    /// Trains on the data set and measures on `rows` of it.
     fn train(
-        self,
-        dataset: &Dataset<Box<dyn RowSource>>,
+        &self,
+        method: &WeightingConfig,
+        seed: u64,
         rows: &dyn RowSource,
         mut bar: Bar,
     ) -> anyhow::Result<(SweepRun, Part)> {
-        let Self { config, spec, method, seed, monitors } = self;
+        let Self { config, spec, monitors, dataset } = self;
         let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
         let train = TrainConfig { loss, seed, ..config.train.clone() };
-        let mut model = Model::new(spec.clone(), dataset.schema.clone(), train.seed)?;
+        let mut model = Model::new((*spec).clone(), dataset.schema.clone(), train.seed)?;
         let tables = (&dataset.train, &dataset.validation);
         let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
         drop(bar);
         let found = evaluate(&model, rows)?;
         let value = |monitor: &Monitor| {
             let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
-            monitor.value(&found).with_context(undefined)
+            monitor.value(&found).filter(|value| value.is_finite()).with_context(undefined)
         };
         let told = history.epochs.last().map(|epoch| epoch.weights.clone()).unwrap_or_default();
         let weights = match method {
@@ -245,6 +228,14 @@ impl Run<'_> {
     }
 }
 
+/// Whether an error lies in the rows, and so would come under every weighting.
+fn is_of_data(error: &anyhow::Error) -> bool {
+    use mtl_train::Error::{Data, Nesting, Read};
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(Data(_) | Nesting { .. } | Read(_))))
+}
+
 fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
     let [x, y] = &sweep.metrics;
     say!(
@@ -257,7 +248,7 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
         x.name,
         y.name
     );
-    let names: Vec<&String> = sweep.points[0].weights.keys().collect();
+    let names = sweep.losses();
     let mut header = vec!["weighting".to_owned()];
     header.extend(names.iter().map(|name| format!("w {name}")));
     header.extend([x.name.clone(), y.name.clone(), "front".to_owned(), "s".to_owned()]);
@@ -265,12 +256,21 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
         let mut row = vec![point.weighting.clone()];
         row.extend(names.iter().map(|name| render::number(point.weights.get(*name).copied(), 3)));
         row.extend([0, 1].map(|i| metric(point, i)));
-        row.push(if point.on_front { "●" } else { "" }.to_owned());
-        row.push(render::number(Some(point.seconds), 1));
+        row.push(match (&point.failed, point.on_front) {
+            (Some(_), _) => "failed".to_owned(),
+            (None, true) => "●".to_owned(),
+            (None, false) => String::new(),
+        });
+        row.push(render::number(point.seconds, 1));
         row
     };
     let rows: Vec<_> = sweep.points.iter().map(row).collect();
     render::table(&header, &rows);
+    for (i, point) in sweep.points.iter().enumerate() {
+        if let Some(reason) = &point.failed {
+            say!("row {} failed: {}: {reason}", i + 1, point.weighting);
+        }
+    }
     if let Some(folder) = out {
         let files = ["sweep.json", "sweep.svg", commands::REPORT]
             .map(|file| folder.join(file).display().to_string());
@@ -281,29 +281,6 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
 
 /// The mean, with its standard deviation where there are several seeds.
 fn metric(point: &SweepPoint, i: usize) -> String {
-    let mean = render::number(Some(point.values[i]), 4);
+    let mean = render::number(point.values.map(|values| values[i]), 4);
     point.sd[i].map_or(mean.clone(), |sd| format!("{mean} ± {sd:.4}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fixed_weights_lie_evenly_on_the_simplex_and_drop_no_loss() {
-        let two = simplex(2, 3);
-        assert_eq!(two, [[0.5, 1.5], [1.0, 1.0], [1.5, 0.5]]);
-        for (n, grid) in [(2, 5), (3, 1), (3, 4), (4, 3)] {
-            let all = simplex(n, grid);
-            assert_eq!(Some(all.len()), count(n, grid), "{n} losses, grid {grid}");
-            for weights in &all {
-                assert_eq!(weights.len(), n);
-                assert!((weights.iter().sum::<f64>() - n as f64).abs() < 1e-12, "{weights:?}");
-                assert!(weights.iter().all(|&w| w > 0.0), "{weights:?}");
-                assert_eq!(all.iter().filter(|other| *other == weights).count(), 1);
-            }
-        }
-        assert_eq!(count(3, 4), Some(10));
-        assert_eq!(count(40, usize::MAX / 2), None);
-    }
 }
