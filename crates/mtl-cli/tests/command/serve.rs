@@ -32,12 +32,19 @@ impl Served {
         Self { child, address }
     }
 
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.send("GET", path, "").1
+    }
+
     pub(crate) fn post(&self, path: &str, body: &Value) -> (String, Value) {
-        let body = body.to_string();
+        self.send("POST", path, &body.to_string())
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str) -> (String, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
