@@ -347,9 +347,16 @@ pub(crate) struct ServeArgs {
     /// Bytes of a request; more are answered 413
     #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
     pub(crate) max_body: usize,
-    /// Seconds from the first byte of a request to its answer; later is answered 504
+    /// Seconds for a request's headers, after which the connection is closed, and again from there to
+    /// its answer, after which it is 504
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub(crate) timeout: f64,
+    /// Connections that are open at once; more wait until one ends
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub(crate) connections: u32,
+    /// Seconds that `POST /reload` waits for the model; later is answered 504, and loading goes on
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+    pub(crate) reload_timeout: f64,
 }
 
 #[derive(Debug, clap::Args)]

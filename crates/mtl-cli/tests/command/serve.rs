@@ -133,6 +133,8 @@ fn what_cannot_be() {
         ("serve m --product p_click=1 --sum p_buy=1", "--product beside --sum"),
         ("serve m --queue 0", "`queue` is 0, expected at least 1"),
         ("serve m --timeout=-1", "--timeout is -1, expected seconds"),
+        ("serve m --reload-timeout 0", "`reload_timeout` is 0, expected more than no time"),
+        ("serve m --connections 0", "`connections` is 0, expected at least 1"),
         ("serve m --host nowhere.invalid", "cannot be listened on"),
         ("tune-fusion m --data log.csv --weights clik=1", "did you mean `click`?"),
         ("tune-fusion m --data log.csv --weights click", "expected such as click=1"),
