@@ -289,6 +289,15 @@ pub(crate) enum RankBy {
     Ndcg,
 }
 
+/// What kind of formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormulaForm {
+    /// A product of powers
+    Product,
+    /// A weighted sum
+    Sum,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct TuneFusionArgs {
     /// The model's folder; its `fusion.toml` is replaced
@@ -299,6 +308,9 @@ pub(crate) struct TuneFusionArgs {
     /// What each task counts, such as `click=1,buy=5`; below 0 for what is not wanted
     #[arg(long, value_delimiter = ',', value_name = "TASK=WEIGHT")]
     pub(crate) weights: Option<Vec<String>>,
+    /// What kind of formula is searched
+    #[arg(long, value_enum, default_value_t = FormulaForm::Product)]
+    pub(crate) form: FormulaForm,
     /// By what a formula is judged
     #[arg(long, value_enum, default_value_t = RankBy::Gauc)]
     pub(crate) metric: RankBy,

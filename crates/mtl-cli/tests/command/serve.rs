@@ -118,6 +118,19 @@ fn a_formula_is_tuned_written_and_served() {
     let row = json!({"user": 1, "city": "Rome", "device": "d1", "age": 30, "price": 2});
     let (_, answer) = served.post("/score", &json!({"rows": [row]}));
     assert!(answer["scores"][0]["score"].is_number(), "{answer}");
+    drop(served);
+    let said = home.mtl("tune-fusion m --data log.csv --form sum --steps 30").ok();
+    assert!(
+        said.contains("·p_buy + ") && home.text("m/fusion.toml").starts_with("[sum]"),
+        "{said}"
+    );
+    let served = Served::new(&home, &[]);
+    let (_, answer) = served.post("/score", &json!({"rows": [row]}));
+    let weights: toml::Table = home.text("m/fusion.toml").parse().unwrap();
+    let score = &answer["scores"][0];
+    let terms = ["p_buy", "p_click"]
+        .map(|name| weights["sum"][name].as_float().unwrap() * score[name].as_f64().unwrap());
+    assert!((score["score"].as_f64().unwrap() - terms.iter().sum::<f64>()).abs() < 1e-6);
     let tuned =
         home.mtl("tune-fusion m --data log.csv --metric ndcg --k 3 --steps 5 --json").json();
     assert_eq!(tuned["metric"]["ndcg"], 3);
@@ -129,6 +142,7 @@ fn what_cannot_be() {
     for (arguments, expected) in [
         ("serve nowhere", "nowhere/model.toml: No such file"),
         ("serve m --product p_clik=1", "did you mean `p_click`?"),
+        ("serve m --product p_click=-5000", "product.p_click: found -5000, expected an exponent"),
         ("serve m --product p_click", "--product has `p_click`, expected such as p_click=0.5"),
         ("serve m --product p_click=1 --sum p_buy=1", "--product beside --sum"),
         ("serve m --queue 0", "`queue` is 0, expected at least 1"),
@@ -143,4 +157,6 @@ fn what_cannot_be() {
     }
     home.write("m/fusion.toml", "[product]\np_rating = 1.0\n");
     home.mtl("serve m").fails("m/fusion.toml: ");
+    home.write("m/fusion.toml", "[sum]\np_rating = 1e10\n");
+    home.mtl("serve m").fails("m/fusion.toml: [fusion] sum.p_rating: found 10000000000, expected");
 }

@@ -31,7 +31,19 @@ fn a_wrong_field_is_named_with_row_value_and_what_was_expected() {
         "expected": "a finite number",
     });
     assert_eq!(error, expected);
+    // A score that is no finite number was once `null`, with 200.
+    let body = json!({"rows": [good], "fusion": {"product": {"p_click": -5000}}});
+    let expected = json!({
+        "message": "[fusion] product.p_click: found -5000, expected an exponent from -10 to 10",
+        "field": "fusion.product.p_click", "value": "-5000",
+        "expected": "an exponent from -10 to 10",
+    });
+    assert_eq!(client.post("/score", &body.to_string()).error(400), expected);
     for (body, message) in [
+        (
+            json!({"rows": [good], "fusion": {"sum": {"p_seconds": 1e300}}}),
+            "expected a weight from -1e9 to 1e9",
+        ),
         (
             json!({"rows": [good, {"user": 1, "price": 1}]}),
             "rows[1] has no field `city`, expected it, or null",
