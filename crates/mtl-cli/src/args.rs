@@ -430,8 +430,11 @@ pub(crate) struct InspectArgs {
     /// The model's folder
     pub(crate) model: PathBuf,
     /// Rows on which gate utilisation is measured, in place of what training noted
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "tensors")]
     pub(crate) data: Option<PathBuf>,
+    /// Prints every tensor of a safetensors file of the model, its name and its shape, and nothing else
+    #[arg(long)]
+    pub(crate) tensors: bool,
 }
 
 #[derive(Debug, clap::Args)]

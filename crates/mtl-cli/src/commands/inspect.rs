@@ -49,8 +49,18 @@ struct Group {
     parameters: usize,
 }
 
+/// A tensor as `mtl export --format safetensors` writes it and `--init` wants it.
+#[derive(Serialize)]
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+}
+
 pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
+    if args.tensors {
+        return tensors(&model, json);
+    }
     let noted = Noted::read(&args.model)?;
     let gates = match &args.data {
         Some(file) => {
@@ -75,6 +85,19 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&inspection);
     }
     print(&inspection);
+    Ok(())
+}
+
+fn tensors(model: &Model, json: bool) -> anyhow::Result<()> {
+    let tensors = mtl_export::tensor_shapes(model.graph().layout())?;
+    let tensors: Vec<_> = tensors.into_iter().map(|(name, shape)| Tensor { name, shape }).collect();
+    if json {
+        return render::json(&serde_json::json!({ "tensors": tensors }));
+    }
+    let shape = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>();
+    let rows: Vec<_> =
+        tensors.iter().map(|t| vec![t.name.clone(), shape(&t.shape).join(" × ")]).collect();
+    render::table(&["tensor", "shape"].map(str::to_owned), &rows);
     Ok(())
 }
 
