@@ -98,6 +98,56 @@ fn served_scores_are_predicted_scores() {
     assert_eq!(answer["error"]["field"], "age");
 }
 
+/// A file with histories: looked at by `init`, trained by what that wrote, and served with lists.
+#[test]
+fn what_init_wrote_is_trained_and_served_with_a_history() {
+    let home = Home::new();
+    let file = include_str!("../../../../examples/configs/history.csv");
+    home.write("history.csv", file);
+    home.mtl("init history.csv --out first.toml").ok();
+    let config = home.text("first.toml");
+    assert!(config.contains("kind = \"sequence\"\nseparator = \"|\""), "{config}");
+    home.write("first.toml", &config.replace("epochs = 10", "epochs = 1"));
+    home.mtl("train first.toml --out m").ok();
+    home.mtl("predict m --data history.csv --out p.csv").ok();
+    let predicted = home.text("p.csv");
+    let names: Vec<&str> = predicted.lines().next().unwrap().split(',').collect();
+    let mut lines = file.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    // The last rows: their users have histories.
+    let n = lines.clone().count() - 80;
+    let field = |name: &str, text: &str| match name {
+        "history" if text.is_empty() => json!([]),
+        "history" => json!(text.split('|').collect::<Vec<_>>()),
+        _ => json!(text),
+    };
+    let row = |line: &str| -> Value {
+        let fields = columns.iter().zip(line.split(','));
+        let inputs = fields.filter(|(name, _)| !["click", "cart", "purchase"].contains(name));
+        Value::Object(inputs.map(|(name, text)| ((*name).to_owned(), field(name, text))).collect())
+    };
+    let rows: Vec<Value> = lines.skip(n).map(row).collect();
+    let lengths = rows.iter().map(|row| row["history"].as_array().unwrap().len());
+    assert!(lengths.clone().max() > Some(3) && rows.len() == 80, "{:?}", lengths.max());
+    let served = Served::new(&home, &[]);
+    let (status, answer) = served.post("/score", &json!({"rows": rows}));
+    assert_eq!(status, "HTTP/1.1 200 OK", "{answer}");
+    let scores = answer["scores"].as_array().unwrap();
+    for (score, line) in scores.iter().zip(predicted.lines().skip(1 + n)) {
+        for (name, predicted) in names.iter().zip(line.split(',')) {
+            let difference = score[*name].as_f64().unwrap() - predicted.parse::<f64>().unwrap();
+            assert!(difference.abs() < 1e-6, "{name}: {score} {line}");
+        }
+    }
+    // The same history of a user, beside two items of which it knows more or less.
+    let mut user = rows[79].as_object().unwrap().clone();
+    let item = user.remove("item_id").unwrap();
+    let body = json!({"user": user, "candidates": [{"item_id": item}, {"item_id": "unknown"}]});
+    let (_, answer) = served.post("/score", &body);
+    let first = answer["scores"][0]["p_click"].as_f64().unwrap();
+    assert!((first - scores[79]["p_click"].as_f64().unwrap()).abs() < 1e-6, "{answer}");
+}
+
 #[cfg(unix)]
 #[test]
 fn sigterm_ends_it_well() {
