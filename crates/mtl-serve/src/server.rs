@@ -114,7 +114,7 @@ impl Server {
                 () = stopped(stop.subscribe()) => {}
             }
             // A client that does not finish is not waited for any longer.
-            drop(tokio::time::timeout(app.config.grace, serving).await);
+            let _ = tokio::time::timeout(app.config.grace, serving).await;
         });
         app.shared.queue.close();
         threads.into_iter().for_each(|thread| drop(thread.join()));

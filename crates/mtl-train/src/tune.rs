@@ -214,7 +214,7 @@ impl Search {
     /// another and count as much.
     fn rounded(&self, size: f64) -> f64 {
         let unit = match self.form {
-            FusionForm::Sum if size > 0.0 => 10f64.powi(3 - size.log10().floor() as i32),
+            FusionForm::Sum if size > 1e-12 => 10f64.powi(3 - size.log10().floor() as i32),
             _ => 1e4,
         };
         (size * unit).round() / unit

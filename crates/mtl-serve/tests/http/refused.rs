@@ -135,7 +135,7 @@ fn a_body_that_does_not_come_is_not_waited_for() {
 /// Headers that do not end, or come a byte at a time, and a connection on which nothing comes.
 #[test]
 fn headers_that_do_not_come_are_not_waited_for() {
-    let (_home, server) = running(ServeConfig { timeout: Duration::from_millis(200), ..config() });
+    let (_home, server) = running(ServeConfig { timeout: Duration::from_millis(400), ..config() });
     let closed = |client: &mut Client| {
         let error = client.read().err().map(|error| error.kind());
         let ended = [Some(ErrorKind::UnexpectedEof), Some(ErrorKind::ConnectionReset)];
