@@ -290,6 +290,15 @@ pub(crate) enum RankBy {
     Ndcg,
 }
 
+/// What kind of formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormulaForm {
+    /// A product of powers
+    Product,
+    /// A weighted sum
+    Sum,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct TuneFusionArgs {
     /// The model's folder; its `fusion.toml` is replaced
@@ -300,6 +309,9 @@ pub(crate) struct TuneFusionArgs {
     /// What each task counts, such as `click=1,buy=5`; below 0 for what is not wanted
     #[arg(long, value_delimiter = ',', value_name = "TASK=WEIGHT")]
     pub(crate) weights: Option<Vec<String>>,
+    /// What kind of formula is searched
+    #[arg(long, value_enum, default_value_t = FormulaForm::Product)]
+    pub(crate) form: FormulaForm,
     /// By what a formula is judged
     #[arg(long, value_enum, default_value_t = RankBy::Gauc)]
     pub(crate) metric: RankBy,
@@ -348,9 +360,16 @@ pub(crate) struct ServeArgs {
     /// Bytes of a request; more are answered 413
     #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
     pub(crate) max_body: usize,
-    /// Seconds from the first byte of a request to its answer; later is answered 504
+    /// Seconds for a request's headers, after which the connection is closed, and again from there to
+    /// its answer, after which it is 504
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub(crate) timeout: f64,
+    /// Connections that are open at once; more wait until one ends
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub(crate) connections: u32,
+    /// Seconds that `POST /reload` waits for the model; later is answered 504, and loading goes on
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+    pub(crate) reload_timeout: f64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -412,11 +431,14 @@ pub(crate) struct InspectArgs {
     /// The model's folder
     pub(crate) model: PathBuf,
     /// Rows on which gate utilisation is measured, in place of what training noted
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "tensors")]
     pub(crate) data: Option<PathBuf>,
     /// Prints the behaviour graph of `[chain]` for Graphviz, and nothing else
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long, conflicts_with_all = ["data", "tensors"])]
     pub(crate) dot: bool,
+    /// Prints every tensor of a safetensors file of the model, its name and its shape, and nothing else
+    #[arg(long)]
+    pub(crate) tensors: bool,
 }
 
 #[derive(Debug, clap::Args)]

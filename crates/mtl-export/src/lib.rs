@@ -6,4 +6,4 @@ mod weights;
 
 pub use error::{Error, Result};
 pub use onnx::{OPSET, Onnx, to_onnx};
-pub use weights::{LAYOUT_KEY, read_safetensors, to_safetensors};
+pub use weights::{LAYOUT_KEY, read_safetensors, tensor_shapes, to_safetensors};

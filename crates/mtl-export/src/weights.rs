@@ -42,6 +42,14 @@ pub fn to_safetensors(params: &Params<f32>) -> Result<Vec<u8>> {
     safetensors::serialize(views, Some(metadata)).map_err(format)
 }
 
+/// Every tensor of such a file by its name, with its shape there, in the layout's order.
+///
+/// # Errors
+/// None for a layout that was built; the type is that of looking a path up.
+pub fn tensor_shapes(layout: &Layout) -> Result<Vec<(String, Vec<usize>)>> {
+    layout.paths().map(|path| Ok((path.to_owned(), Shape::of(layout, path)?.in_file()))).collect()
+}
+
 /// Overwrites every parameter with the tensor of its name. Names must match exactly; tensors may be
 /// f32, f64, bf16 or f16.
 ///

@@ -9,7 +9,8 @@ Checks the ONNX file, encodes the rows by the vocabulary beside it, and prints t
 difference of each output, and how far either is from the same graph in f64; exits with 1 if the
 difference exceeds 1e-6 (of values beyond 1, a millionth of them). With weights, the model is an
 MMoE of tutorial form, without sequences, hashed features and calibration. Needs onnx, onnxruntime,
-numpy; torch with safetensors for the weights; xxhash for hashed features.
+numpy; torch with safetensors for the weights; xxhash for hashed features. `interchange_cases.py`
+beside it makes models of its own to compare.
 """
 
 import csv
@@ -169,50 +170,74 @@ def distance(a, b):
     return float(numpy.max(numpy.abs(a - b) / numpy.maximum(1, numpy.abs(b))))
 
 
-def in_torch(weights, vocabulary, rows):
-    """The outputs of the snippet in docs/interchange.md, as it stands there."""
-    book = pathlib.Path(__file__).resolve().parents[3] / "docs" / "interchange.md"
-    snippet = re.search("```python\n(.*?)```", book.read_text(), re.S)[1]
-    for name, path in [
-        ("shop.safetensors", weights),
-        ("shop.vocabulary.json", vocabulary),
-        ("examples/configs/shop.csv", rows),
-    ]:
-        assert name in snippet, name
-        snippet = snippet.replace(name, path)
+def snippet(page, before, files):
+    """The names that a Python block of a page in docs leaves: the first one after some text, run as it
+    stands there but for the files that it names."""
+    book = pathlib.Path(__file__).resolve().parents[3] / "docs" / page
+    code = re.search("```python\n(.*?)```", book.read_text().split(before)[1], re.S)[1]
+    for name, path in files.items():
+        assert name in code, name
+        code = code.replace(name, str(path))
     scope = {}
-    exec(snippet, scope)
-    return {name: values.numpy() for name, values in scope["p"].items()}
+    exec(code, scope)
+    return scope
 
 
-def main():
-    rows_path, predicted_path, onnx_path = sys.argv[1:4]
+def predicted(path):
+    """The columns of what `mtl predict` wrote, by name."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: numpy.array([float(row[name]) for row in rows]) for name in rows[0]}
+
+
+def compare_onnx(rows_path, expected, onnx_path):
+    """The largest difference of ONNX Runtime from `mtl predict` over all outputs."""
     with open(rows_path, newline="") as file:
         rows = list(csv.DictReader(file))
-    with open(predicted_path, newline="") as file:
-        predicted = list(csv.DictReader(file))
-    expected = {name: numpy.array([float(row[name]) for row in predicted]) for name in predicted[0]}
     model = onnx.load(onnx_path)
     onnx.checker.check_model(model, full_check=True)
-    vocabulary_path = onnx_path.removesuffix(".onnx") + ".vocabulary.json"
-    with open(vocabulary_path) as file:
-        vocabulary = json.load(file)
-    inputs = encode(vocabulary, rows)
+    with open(vocabulary_of(onnx_path)) as file:
+        inputs = encode(json.load(file), rows)
     names = [output.name for output in model.graph.output]
     outputs, exact = run(model, names, inputs), run(in_f64(model), names, inputs)
     differences = []
     for name in names:
-        difference = distance(outputs[name], expected[name])
+        differences.append(distance(outputs[name], expected[name]))
         far = distance(outputs[name], exact[name]), distance(expected[name], exact[name])
         print(
-            f"onnxruntime {name}: {len(rows)} rows, largest difference {difference:.1e}; "
+            f"onnxruntime {name}: {len(rows)} rows, largest difference {differences[-1]:.1e}; "
             f"from f64 {far[0]:.1e}, ours {far[1]:.1e}"
         )
-        differences.append(difference)
+    return max(differences)
+
+
+def compare(who, values, expected):
+    """The largest difference of somebody's outputs from `mtl predict`."""
+    differences = []
+    for name, found in values.items():
+        differences.append(distance(found, expected[name]))
+        print(f"{who} {name}: {len(found)} rows, largest difference {differences[-1]:.1e}")
+    return max(differences)
+
+
+def vocabulary_of(onnx_path):
+    """The file that stands beside an ONNX file."""
+    return str(onnx_path).removesuffix(".onnx") + ".vocabulary.json"
+
+
+def main():
+    rows_path, predicted_path, onnx_path = sys.argv[1:4]
+    expected = predicted(predicted_path)
+    differences = [compare_onnx(rows_path, expected, onnx_path)]
     if len(sys.argv) > 4:
-        for name, values in in_torch(sys.argv[4], vocabulary_path, rows_path).items():
-            differences.append(distance(values, expected[name]))
-            print(f"pytorch {name}: largest difference {differences[-1]:.1e}")
+        files = {
+            "shop.safetensors": sys.argv[4],
+            "shop.vocabulary.json": vocabulary_of(onnx_path),
+            "examples/configs/shop.csv": rows_path,
+        }
+        scope = snippet("interchange.md", "### Into PyTorch", files)
+        found = {name: values.numpy() for name, values in scope["p"].items()}
+        differences.append(compare("pytorch", found, expected))
     sys.exit(max(differences) > 1e-6)
 
 

@@ -12,7 +12,7 @@ use mtl_nn::Params;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 
-use common::model;
+use common::{TASKS, model, model_of, model_of_derived, model_of_sequences};
 
 const SETTINGS: &str = "name = 'mmoe'\nbatch_norm = true\nexpert_units = [6]\ntower_units = [3]";
 
@@ -125,4 +125,95 @@ fn errors_name_the_tensor() {
         &["tensor `embedding.age.table`, element 1: found NaN, expected a finite f32"],
     );
     assert!(read(b"not at all").unwrap_err().starts_with("not a safetensors file: "));
+}
+
+/// Names of the document's two tables: those of every architecture, and each architecture's own.
+fn documented() -> (Vec<String>, Vec<(String, Vec<String>)>) {
+    let document = include_str!("../../../docs/interchange.md");
+    let section = document.split("## Weights: safetensors").nth(1).unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    let (mut every, mut own) = (Vec::new(), Vec::new());
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').collect();
+        let spans = |cell: &str| -> Vec<String> {
+            cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        };
+        let first = spans(cells[1]);
+        if first[0].contains('<') {
+            every.extend(first);
+        } else {
+            own.push((first[0].clone(), [spans(cells[2]), spans(cells[3])].concat()));
+        }
+    }
+    (every, own)
+}
+
+/// Whether a name is one of a pattern's. A feature's name may have dots.
+fn fits(pattern: &[&str], name: &[&str]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((part, rest)), Some((found, left))) => {
+            (part == found || part.starts_with('<'))
+                && (fits(rest, left) || (*part == "<feature>" && fits(pattern, left)))
+        }
+        _ => false,
+    }
+}
+
+/// Every tensor of every architecture has a name that docs/interchange.md has, and the document has
+/// none that no model has.
+#[test]
+fn names_are_those_of_the_document() {
+    let (every, own) = documented();
+    assert_eq!((every.len(), own.len()), (10, mtl_arch::NAMES.len()));
+    let mut met = std::collections::BTreeSet::new();
+    for (architecture, names) in &own {
+        let (stacks, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| {
+            let last = name.split('.').next_back().unwrap();
+            ["bottom", "tower", "gate", "transfer", "auxiliary", "<k>"].contains(&last)
+        });
+        let each = every.iter().chain(others).flat_map(|name| -> Vec<String> {
+            match name.strip_prefix("<stack>") {
+                Some(rest) => stacks.iter().map(|stack| format!("{stack}{rest}")).collect(),
+                None => vec![name.clone()],
+            }
+        });
+        let patterns: Vec<String> = each.collect();
+        let more = match architecture.as_str() {
+            "aitm" => "sequence = ['click', 'buy']\n",
+            "star" => "domain = 'city'\n",
+            _ => "",
+        };
+        let settings = format!("name = '{architecture}'\nfirst_order = true\n{more}");
+        let models = [
+            model_of_derived(&settings),
+            model_of_sequences(&settings, "units = [4]"),
+            model_of(&format!("{settings}batch_norm = true\npreset = 'paper'"), &TASKS),
+        ];
+        for model in models {
+            for path in model.params.layout().paths() {
+                let name: Vec<&str> = path.split('.').collect();
+                let fitting = patterns
+                    .iter()
+                    .filter(|pattern| fits(&pattern.split('.').collect::<Vec<_>>(), &name));
+                let fitting: Vec<&String> = fitting.collect();
+                assert!(!fitting.is_empty(), "{architecture}: `{path}` is not documented");
+                met.extend(
+                    fitting.into_iter().map(|pattern| (architecture.clone(), pattern.clone())),
+                );
+            }
+        }
+        for stack in stacks {
+            let weight = (architecture.clone(), format!("{stack}.<layer>.weight"));
+            assert!(met.contains(&weight), "{architecture}: there is no `{stack}`");
+        }
+        for name in
+            names.iter().filter(|name| name.starts_with("normalise") || name.starts_with("stitch"))
+        {
+            assert!(met.contains(&(architecture.clone(), name.clone())), "there is no `{name}`");
+        }
+    }
+    for name in every.iter().filter(|name| !name.starts_with("<stack>")) {
+        assert!(met.iter().any(|(_, pattern)| pattern == name), "there is no `{name}`");
+    }
 }

@@ -12,6 +12,18 @@ pub enum Error {
         /// What is wrong, and what was expected.
         message: String,
     },
+    /// An exponent or a weight of a fusion formula that cannot be.
+    #[error("[fusion] {form}.{output}: found {value}, expected {expected}")]
+    Fusion {
+        /// `product` or `sum`.
+        form: &'static str,
+        /// The output.
+        output: String,
+        /// Its exponent or weight.
+        value: f64,
+        /// What would have been right.
+        expected: &'static str,
+    },
     /// A file of a model folder that is missing, damaged or of another model.
     #[error("{file}: {message}")]
     Folder {

@@ -11,12 +11,14 @@ use crate::{ParetoPlot, ParetoPoint, Report, Result, shared};
 /// # Errors
 /// [`crate::Error::Draw`] if a figure cannot be drawn.
 pub fn swept(sweep: &Sweep) -> Result<Report> {
+    let seeds: Vec<String> = sweep.seeds.iter().map(|&seed| count(seed as usize)).collect();
+    let how = if seeds.len() > 1 { "mean ± sd of seeds" } else { "seed" };
     let facts = format!(
-        "{}: {} {} rows, {}<br>mtl {}",
+        "{}: {} {} rows, {how} {}<br>mtl {}",
         escape(&sweep.data),
         count(sweep.rows),
         sweep.reported,
-        sweep.seeds_said(),
+        seeds.join(", "),
         escape(sweep.version)
     );
     let sections = vec![

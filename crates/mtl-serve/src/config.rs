@@ -16,7 +16,9 @@ use crate::{Error, Result};
 /// | `batch` | 32 | waiting requests that a thread takes together | ≥ 1 |
 /// | `window` | 0 | how long it waits for more of them | |
 /// | `max_body` | 8 MiB | bytes of a request; more are answered 413 | ≥ 1 |
-/// | `timeout` | 5 s | from the first byte to the answer; later is 504 | > 0 |
+/// | `timeout` | 5 s | for headers, later is closed; from them to the answer, later is 504 | > 0 |
+/// | `connections` | 1024 | open at once; more wait until one ends | ≥ 1 |
+/// | `reload_timeout` | 60 s | how long `POST /reload` waits; later is 504, and loading goes on | > 0 |
 /// | `grace` | 10 s | how long a stop waits for requests under way | |
 /// | `watch` | none | a folder to look at for a new model, and how often | > 0 |
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +37,13 @@ pub struct ServeConfig {
     pub window: Duration,
     /// Bytes of a request.
     pub max_body: usize,
-    /// From the first byte to the answer.
+    /// For a request's headers, and again from there to the answer. A connection on which no request
+    /// comes is closed after as long.
     pub timeout: Duration,
+    /// Connections that are open at once.
+    pub connections: u32,
+    /// How long `POST /reload` waits for the model.
+    pub reload_timeout: Duration,
     /// How long a stop waits for requests under way.
     pub grace: Duration,
     /// A folder to look at for a new model, and how often.
@@ -54,6 +61,8 @@ impl Default for ServeConfig {
             window: Duration::ZERO,
             max_body: 8 << 20,
             timeout: Duration::from_secs(5),
+            connections: 1024,
+            reload_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),
             watch: None,
         }
@@ -71,6 +80,7 @@ impl ServeConfig {
             ("queue", self.queue),
             ("batch", self.batch),
             ("max_body", self.max_body),
+            ("connections", self.connections as usize),
         ];
         for (key, count) in counts {
             if count == 0 {
@@ -78,7 +88,8 @@ impl ServeConfig {
             }
         }
         let watch = self.watch.as_ref().map(|(_, every)| ("watch", *every));
-        for (key, time) in [("timeout", self.timeout)].into_iter().chain(watch) {
+        let times = [("timeout", self.timeout), ("reload_timeout", self.reload_timeout)];
+        for (key, time) in times.into_iter().chain(watch) {
             if time.is_zero() {
                 let value = "0".to_owned();
                 return Err(Error::Setting { key, value, expected: "more than no time" });

@@ -1,6 +1,6 @@
 //! The routes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::config::ServeConfig;
 use crate::loaded::{LoadError, Loaded};
@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub(crate) config: ServeConfig,
     pub(crate) load: Box<Load>,
     /// One load at a time: two would need the memory of three models.
-    pub(crate) loading: Mutex<()>,
+    pub(crate) loading: Arc<Mutex<()>>,
 }
 
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -75,16 +75,24 @@ fn json(body: Vec<u8>) -> Response {
 }
 
 async fn reload(State(app): State<Arc<App>>) -> Response {
-    match load_again(app).await {
-        Ok(()) => json(br#"{"reloaded":true}"#.to_vec()),
-        Err(problem) => problem.into_response(),
+    let limit = app.config.reload_timeout;
+    match tokio::time::timeout(limit, load_again(app)).await {
+        Ok(Ok(())) => json(br#"{"reloaded":true}"#.to_vec()),
+        Ok(Err(problem)) => problem.into_response(),
+        Err(_) => {
+            let waited = limit.as_secs_f64();
+            let message = format!("not loaded within {waited} s; loading goes on");
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, message).into_response()
+        }
     }
 }
 
-/// Loads the model once more and puts it in the place of the old one, which stays if that fails.
+/// Loads the model once more and puts it in the place of the old one, which stays if that fails. A
+/// load that has begun is ended by nobody: whoever stops waiting leaves it to itself.
 pub(crate) async fn load_again(app: Arc<App>) -> Result<(), Problem> {
+    let one = Arc::clone(&app.loading).lock_owned().await;
     let loading = tokio::task::spawn_blocking(move || {
-        let _one = app.loading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = one;
         let loaded = (app.load)();
         app.shared.metrics.reloaded(loaded.is_ok());
         loaded.map(|loaded| app.shared.swap(loaded)).map_err(|error| error.to_string())

@@ -3,6 +3,7 @@
 mod answer;
 mod cell;
 mod config;
+mod connections;
 mod error;
 mod http;
 mod loaded;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mtl_data::{Missing, ReadOptions};
-use mtl_feature::{FittedFeature, Schema};
+use mtl_feature::{FittedFeature, Schema, Targets};
 use mtl_model::{Fusion, Model, Scorer};
 use mtl_nn::kernel::Precision;
 
@@ -25,7 +25,7 @@ impl Loaded {
     /// A model and how its files are read: `missing` and `trim` hold for requests too.
     ///
     /// # Errors
-    /// A formula that does not fit the model.
+    /// A formula that does not fit the model, or a feature that requests could not fill.
     pub fn new(
         model: Model,
         options: &ReadOptions,
@@ -34,7 +34,7 @@ impl Loaded {
         if let Some(fusion) = &fusion {
             fusion.check(&model)?;
         }
-        let inputs = Inputs::new(model.schema(), options);
+        let inputs = Inputs::new(model.schema(), options)?;
         let model = Arc::new(model);
         let scorer = Scorer::new(Arc::clone(&model));
         Ok(Self { model, scorer, inputs, fusion })
@@ -57,13 +57,16 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    fn new(schema: &Schema, options: &ReadOptions) -> Self {
-        let features = schema.features().iter().map(FittedFeature::column);
+    fn new(schema: &Schema, options: &ReadOptions) -> mtl_model::Result<Self> {
+        let features = schema.features().iter().flat_map(FittedFeature::columns);
         let mut columns: Vec<String> = features.map(str::to_owned).collect();
         columns.sort_unstable();
         columns.dedup();
+        // Asked here, so that it is no request that finds it out.
+        schema.encoder(&columns, Targets::Ignored)?;
         let places = columns.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
-        Self { columns, places, missing: Missing::new(&options.missing), trim: options.trim }
+        let missing = Missing::new(&options.missing);
+        Ok(Self { columns, places, missing, trim: options.trim })
     }
 
     pub(crate) fn columns(&self) -> &[String] {

@@ -91,6 +91,20 @@ impl Problem {
         }
     }
 
+    /// A formula that does not fit the model.
+    pub(crate) fn fusion(error: &mtl_model::Error) -> Self {
+        let problem = Self::bad(error.to_string());
+        match error {
+            mtl_model::Error::Fusion { form, output, value, expected } => Self {
+                field: Some(format!("fusion.{form}.{output}")),
+                value: Some(value.to_string()),
+                expected: Some((*expected).to_owned()),
+                ..problem
+            },
+            _ => problem,
+        }
+    }
+
     pub(crate) fn overloaded() -> Self {
         let message = "too many requests are waiting, expected another try later";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)

@@ -167,7 +167,7 @@ impl Thread {
 /// A request whose formula fits the model.
 fn checked(request: Request, loaded: &Loaded) -> Result<Request, Problem> {
     if let Some(fusion) = &request.fusion {
-        fusion.check(&loaded.model).map_err(|error| Problem::bad(error.to_string()))?;
+        fusion.check(&loaded.model).map_err(|error| Problem::fusion(&error))?;
     }
     if request.sort && request.fusion.is_none() && loaded.fusion.is_none() {
         let message = "`sort` and `top_k` need a formula, expected `fusion` such as \

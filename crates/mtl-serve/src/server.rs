@@ -1,15 +1,16 @@
 //! A server's life: bound, running, stopped.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, RwLock};
+use std::pin::pin;
+use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::config::ServeConfig;
+use crate::connections::{serve, stopped};
 use crate::http::{App, router};
 use crate::loaded::{LoadError, Loaded};
 use crate::metrics::Metrics;
@@ -70,8 +71,8 @@ impl Server {
             queue: Queue::new(config.queue),
             metrics,
         };
-        let app =
-            App { shared: Arc::new(shared), config, load: Box::new(load), loading: Mutex::new(()) };
+        let loading = Arc::new(Mutex::new(()));
+        let app = App { shared: Arc::new(shared), config, load: Box::new(load), loading };
         let address = listener.local_addr()?;
         // Listened to from here on: whoever reads the address may send one before `run` has begun.
         let signals = runtime.block_on(async { Signals::new() })?;
@@ -93,11 +94,11 @@ impl Server {
     /// requests under way are answered, and it ends, after `grace` at the latest.
     ///
     /// # Errors
-    /// [`Error::System`] if the system refuses a thread or the socket fails.
+    /// [`Error::System`] if the system refuses a thread.
     pub fn run(self) -> Result<()> {
         let Self { runtime, listener, app, stop, signals, .. } = self;
         let threads = scoring_threads(&app)?;
-        let served = runtime.block_on(async {
+        runtime.block_on(async {
             if let Some((folder, every)) = app.config.watch.clone() {
                 tokio::spawn(watch_folder(Arc::clone(&app), folder, every));
             }
@@ -106,26 +107,19 @@ impl Server {
                 signals.wait().await;
                 handle.stop();
             });
-            let stopped = |mut stop: watch::Receiver<bool>| async move {
-                // An error means that the sender is gone: nobody can ask any more.
-                let _ = stop.wait_for(|stop| *stop).await;
-            };
-            // An answer is one write; waiting for more to send only delays it.
-            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-            let serving = axum::serve(listener, router(Arc::clone(&app)));
-            let serving = serving.with_graceful_shutdown(stopped(stop.subscribe()));
-            let serving = tokio::spawn(serving.into_future());
-            stopped(stop.subscribe()).await;
-            match tokio::time::timeout(app.config.grace, serving).await {
-                Ok(Ok(served)) => served,
-                Ok(Err(error)) => Err(std::io::Error::other(error)),
-                Err(_) => Ok(()), // a client that does not finish is not waited for any longer
+            let router = router(Arc::clone(&app));
+            let mut serving = pin!(serve(listener, router, &app.config, stop.subscribe()));
+            tokio::select! {
+                () = serving.as_mut() => return,
+                () = stopped(stop.subscribe()) => {}
             }
+            // A client that does not finish is not waited for any longer.
+            let _ = tokio::time::timeout(app.config.grace, serving).await;
         });
         app.shared.queue.close();
         threads.into_iter().for_each(|thread| drop(thread.join()));
         runtime.shutdown_background();
-        Ok(served?)
+        Ok(())
     }
 }
 

@@ -58,5 +58,5 @@ pub use summary::{LabelSummary, Part, summarise};
 pub use sweep::{Axis, Sweep, SweepPoint, SweepRun};
 pub use trained::{Evaluated, Trained};
 pub use truth::{IfClicked, TruthMetrics, TruthOf, measure_truth};
-pub use tune::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
+pub use tune::{FusionForm, RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 pub use weighting::Weighting;

@@ -1,8 +1,11 @@
-//! A fusion formula found offline: the exponents of ∏ p^a that rank best.
+//! A fusion formula found offline: the exponents of ∏ p^a, or the weights of Σ b·p, that rank best.
 //!
 //! What is maximised is Σ w·m over some measures, m the GAUC or NDCG of the formula's value against
 //! that measure's label. Neither has a gradient, and there are few exponents, so the search draws:
 //! each step moves the best exponents so far by a random amount that shrinks.
+//!
+//! A product's exponents are drawn as they are. A sum's weights are drawn as shares: b times the mean
+//! of p, so that one step does as much for a purchase of one row in a thousand as for a click.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -15,9 +18,6 @@ use serde::Serialize;
 
 use crate::{Error, Result, Scored};
 
-/// Probabilities are held at or above this, as [`Fusion`] holds them.
-const LOWEST: f64 = 1e-30;
-
 /// What is maximised for each measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,16 +28,29 @@ pub enum RankMetric {
     Ndcg(NonZeroUsize),
 }
 
+/// What kind of formula is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionForm {
+    /// ∏ p^a.
+    Product,
+    /// Σ b·p.
+    Sum,
+}
+
 /// How a formula is searched for.
 ///
 /// | field | default | purpose |
 /// |---|---|---|
+/// | `form` | product | exponents of ∏ p^a, or weights of Σ b·p |
 /// | `weights` | 1 each | what each measure counts, by name; below 0 for what is not wanted |
 /// | `metric` | GAUC | what is maximised for each |
 /// | `steps` | 200 | formulas tried |
 /// | `seed` | 1 | another seed is another search |
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuneConfig {
+    /// What kind of formula.
+    pub form: FusionForm,
     /// What each measure counts; those not named count nothing. Empty: all count 1.
     pub weights: BTreeMap<String, f64>,
     /// What is maximised for each.
@@ -50,7 +63,8 @@ pub struct TuneConfig {
 
 impl Default for TuneConfig {
     fn default() -> Self {
-        Self { weights: BTreeMap::new(), metric: RankMetric::Gauc, steps: 200, seed: 1 }
+        let (form, metric) = (FusionForm::Product, RankMetric::Gauc);
+        Self { form, weights: BTreeMap::new(), metric, steps: 200, seed: 1 }
     }
 }
 
@@ -72,12 +86,12 @@ pub struct Tuned {
     pub metric: RankMetric,
     /// The best formula.
     pub best: Ranking,
-    /// Each output alone, then the product of all.
+    /// Each output alone, then the product or the sum of all, each with the same share.
     pub others: Vec<Ranking>,
 }
 
-/// Searches for the formula over some rows. Exponents have the sign of their measure's weight, and
-/// the largest is 1, since a common factor changes no order.
+/// Searches for the formula over some rows. Exponents and weights have the sign of their measure's
+/// weight, and the largest is 1, since a common factor changes no order.
 ///
 /// # Errors
 /// A measure that there is none of, rows without a feature that the model reads or on which no metric
@@ -89,14 +103,10 @@ pub fn tune_fusion<R: RowSource + ?Sized>(
 ) -> Result<Tuned> {
     let search = Search::new(model, rows, config)?;
     let n = search.parts.len();
-    let one = |i: usize| (0..n).map(|j| if i == j { search.sign(i) } else { 0.0 }).collect();
-    let all: Vec<f64> = (0..n).map(|i| search.sign(i)).collect();
-    let starts = (0..n).map(one).chain((n > 1).then_some(all));
-    let others = starts.map(|exponents: Vec<f64>| search.rank(&exponents));
+    let one = |i: usize| (0..n).map(|j| if i == j { 1.0 } else { 0.0 }).collect();
+    let starts = (0..n).map(one).chain((n > 1).then(|| vec![1.0; n]));
+    let others = starts.map(|shares: Vec<f64>| search.rank(&shares));
     let others = others.collect::<Result<Vec<Ranking>>>()?;
-    let exponents = |ranking: &Ranking| -> Vec<f64> {
-        search.parts.iter().map(|part| ranking.fusion.terms()[&part.output]).collect()
-    };
     let mut best = others[0].clone();
     for other in &others[1..] {
         if other.objective > best.objective {
@@ -105,7 +115,7 @@ pub fn tune_fusion<R: RowSource + ?Sized>(
     }
     // One output has one order.
     for step in 0..if n > 1 { config.steps } else { 0 } {
-        let tried = search.rank(&search.draw(&exponents(&best), step as u64))?;
+        let tried = search.rank(&search.draw(&best.fusion, step as u64))?;
         if tried.objective > best.objective {
             best = tried;
         }
@@ -118,11 +128,15 @@ struct Part {
     name: String,
     output: String,
     weight: f64,
-    log_p: Vec<f64>,
+    /// What a share of 1 is as an exponent or a weight, before all are scaled.
+    unit: f64,
+    /// What each row adds for each unit of it: ln p or p.
+    values: Vec<f64>,
     labels: Vec<f32>,
 }
 
 struct Search {
+    form: FusionForm,
     parts: Vec<Part>,
     weights: Option<Vec<f32>>,
     groups: Option<Vec<u64>>,
@@ -155,11 +169,21 @@ impl Search {
         };
         let Scored { raw, mut labels, weights, groups, .. } = Scored::of(model, rows)?;
         let predictions = raw.calibrated(model.calibration());
+        let formula = formula(config.form, BTreeMap::new());
         let part = |measure: &mtl_model::Measure| {
             let p = predictions.column(&measure.output)?;
+            let values: Vec<f64> = p.iter().map(|&p| formula.term(f64::from(p))).collect();
+            let unit = match config.form {
+                FusionForm::Product => 1.0,
+                FusionForm::Sum => {
+                    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+                    1.0 / mean.max(LEAST_MEAN)
+                }
+            };
             Some(Part {
                 weight: weight(&measure.name),
-                log_p: p.iter().map(|&p| f64::from(p).max(LOWEST).ln()).collect(),
+                unit,
+                values,
                 labels: labels.remove(&measure.name)?,
                 name: measure.name.clone(),
                 output: measure.output.clone(),
@@ -171,19 +195,37 @@ impl Search {
             let message = "no probability counts, expected a weight that is not 0".to_owned();
             return Err(Error::Data(message));
         }
-        let (metric, steps, seed) = (config.metric, config.steps, config.seed);
-        Ok(Self { parts, weights, groups, metric, steps, seed })
+        let &TuneConfig { form, metric, steps, seed, .. } = config;
+        Ok(Self { form, parts, weights, groups, metric, steps, seed })
     }
 
-    fn sign(&self, i: usize) -> f64 {
-        self.parts[i].weight.signum()
+    /// Exponents or weights with these shares, the largest of them 1.
+    fn factors(&self, shares: &[f64]) -> Vec<f64> {
+        let sized: Vec<f64> =
+            shares.iter().zip(&self.parts).map(|(s, part)| s * part.unit).collect();
+        let largest = sized.iter().copied().fold(0.0, f64::max);
+        let scale = if largest > 0.0 { 1.0 / largest } else { 1.0 };
+        let signed = sized.iter().zip(&self.parts);
+        signed.map(|(size, part)| part.weight.signum() * self.rounded(size * scale)).collect()
     }
 
-    /// A formula and its objective.
-    fn rank(&self, exponents: &[f64]) -> Result<Ranking> {
+    /// Four digits are what a person can read, and more than the data can tell apart: of an exponent
+    /// those after the point, of a weight those that are not 0, since it may be a thousandth of
+    /// another and count as much.
+    fn rounded(&self, size: f64) -> f64 {
+        let unit = match self.form {
+            FusionForm::Sum if size > 1e-12 => 10f64.powi(3 - size.log10().floor() as i32),
+            _ => 1e4,
+        };
+        (size * unit).round() / unit
+    }
+
+    /// The formula of some shares, and its objective.
+    fn rank(&self, shares: &[f64]) -> Result<Ranking> {
+        let factors = self.factors(shares);
         let mut scores = vec![0.0; self.parts[0].labels.len()];
-        for (part, &a) in self.parts.iter().zip(exponents) {
-            scores.iter_mut().zip(&part.log_p).for_each(|(score, p)| *score += a * p);
+        for (part, &factor) in self.parts.iter().zip(&factors) {
+            scores.iter_mut().zip(&part.values).for_each(|(score, v)| *score += factor * v);
         }
         let (mut sum, mut total, mut metrics) = (0.0, 0.0, BTreeMap::new());
         for part in &self.parts {
@@ -195,8 +237,9 @@ impl Search {
             total += part.weight.abs();
             metrics.insert(part.name.clone(), value);
         }
-        let terms = self.parts.iter().zip(exponents).map(|(part, &a)| (part.output.clone(), a));
-        Ok(Ranking { fusion: Fusion::Product(terms.collect()), objective: sum / total, metrics })
+        let terms = self.parts.iter().zip(factors).map(|(part, a)| (part.output.clone(), a));
+        let fusion = formula(self.form, terms.collect());
+        Ok(Ranking { fusion, objective: sum / total, metrics })
     }
 
     fn metric_of(
@@ -216,23 +259,32 @@ impl Search {
         })
     }
 
-    /// The exponents moved by a factor e^x and a shift, both smaller the later the step.
-    fn draw(&self, exponents: &[f64], step: u64) -> Vec<f64> {
+    /// A formula's shares moved by a factor e^x and a shift, both smaller the later the step.
+    fn draw(&self, from: &Fusion, step: u64) -> Vec<f64> {
+        let shares = self.parts.iter().map(|part| from.terms()[&part.output].abs() / part.unit);
+        let shares: Vec<f64> = shares.collect();
+        let largest = shares.iter().copied().fold(0.0, f64::max);
+        let scale = if largest > 0.0 { 1.0 / largest } else { 1.0 };
         let width = 1.5 * 0.02f64.powf(step as f64 / self.steps.max(1) as f64);
         let uniform = |i: usize, which: u64| {
             let bits = hash(hash(hash(self.seed, step), i as u64), which);
             (bits >> 11) as f64 / (1_u64 << 53) as f64
         };
-        let moved = exponents.iter().enumerate().map(|(i, a)| {
+        let moved = shares.iter().enumerate().map(|(i, share)| {
             let factor = (width * (2.0 * uniform(i, 0) - 1.0)).exp();
             let shift = 0.2 * width * (2.0 * uniform(i, 1) - 1.0);
-            (a.abs() * factor + shift).max(0.0)
+            (share * scale * factor + shift).max(0.0)
         });
-        let moved: Vec<f64> = moved.collect();
-        let largest = moved.iter().copied().fold(0.0, f64::max);
-        let scale = if largest > 0.0 { 1.0 / largest } else { 1.0 };
-        // Four digits are what a person can read, and more than the data can tell apart.
-        let rounded = |a: &f64| (a * scale * 1e4).round() / 1e4;
-        moved.iter().enumerate().map(|(i, a)| self.sign(i) * rounded(a)).collect()
+        moved.collect()
+    }
+}
+
+/// A mean below this is that of an output that says 0.
+const LEAST_MEAN: f64 = 1e-8;
+
+fn formula(form: FusionForm, terms: BTreeMap<String, f64>) -> Fusion {
+    match form {
+        FusionForm::Product => Fusion::Product(terms),
+        FusionForm::Sum => Fusion::Sum(terms),
     }
 }

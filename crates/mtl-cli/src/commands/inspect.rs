@@ -54,6 +54,13 @@ struct Group {
     parameters: usize,
 }
 
+/// A tensor as `mtl export --format safetensors` writes it and `--init` wants it.
+#[derive(Serialize)]
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+}
+
 pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
     if args.dot {
@@ -64,6 +71,9 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         })?;
         say!("{}", chain.to_dot().trim_end());
         return Ok(());
+    }
+    if args.tensors {
+        return tensors(&model, json);
     }
     let noted = Noted::read(&args.model)?;
     let gates = match &args.data {
@@ -103,6 +113,19 @@ fn towers(model: &Model) -> Vec<String> {
         towers.sort_unstable();
     }
     towers
+}
+
+fn tensors(model: &Model, json: bool) -> anyhow::Result<()> {
+    let tensors = mtl_export::tensor_shapes(model.graph().layout())?;
+    let tensors: Vec<_> = tensors.into_iter().map(|(name, shape)| Tensor { name, shape }).collect();
+    if json {
+        return render::json(&serde_json::json!({ "tensors": tensors }));
+    }
+    let shape = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>();
+    let rows: Vec<_> =
+        tensors.iter().map(|t| vec![t.name.clone(), shape(&t.shape).join(" × ")]).collect();
+    render::table(&["tensor", "shape"].map(str::to_owned), &rows);
+    Ok(())
 }
 
 fn layers(model: &Model) -> Vec<Layer> {

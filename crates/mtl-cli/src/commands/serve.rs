@@ -42,6 +42,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServeConfig> {
         window: Duration::from_micros(args.batch_window),
         max_body: args.max_body,
         timeout: seconds("timeout", args.timeout)?,
+        connections: args.connections,
+        reload_timeout: seconds("reload-timeout", args.reload_timeout)?,
         watch: watch.map(|every| (args.model.clone(), every)),
         ..default
     })

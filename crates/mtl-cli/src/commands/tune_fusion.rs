@@ -2,9 +2,9 @@
 
 use anyhow::Context;
 use mtl_model::write_fusion;
-use mtl_train::{RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
+use mtl_train::{FusionForm, RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 
-use crate::args::{RankBy, TuneFusionArgs};
+use crate::args::{FormulaForm, RankBy, TuneFusionArgs};
 use crate::commands::nesting::located_in;
 use crate::{commands, render};
 
@@ -33,7 +33,11 @@ fn config(args: &TuneFusionArgs) -> anyhow::Result<TuneConfig> {
         RankBy::Gauc => RankMetric::Gauc,
         RankBy::Ndcg => RankMetric::Ndcg(args.k),
     };
-    Ok(TuneConfig { weights, metric, steps: args.steps, seed: args.seed })
+    let form = match args.form {
+        FormulaForm::Product => FusionForm::Product,
+        FormulaForm::Sum => FusionForm::Sum,
+    };
+    Ok(TuneConfig { form, weights, metric, steps: args.steps, seed: args.seed })
 }
 
 fn print(tuned: &Tuned, grouped: bool) {

@@ -202,8 +202,8 @@ fn what_is_derived_is_checked_evaluated_exported_and_served() {
     for (line, score) in
         home.text("p.csv").lines().skip(1).zip(answer["scores"].as_array().unwrap())
     {
-        let (click, buy) = line.split_once(',').unwrap();
-        for (name, predicted) in [("p_buy", click), ("p_click", buy)] {
+        let (buy, click) = line.split_once(',').unwrap();
+        for (name, predicted) in [("p_buy", buy), ("p_click", click)] {
             let served = score[name].as_f64().unwrap();
             assert!((served - predicted.parse::<f64>().unwrap()).abs() < 1e-6, "{name}: {answer}");
         }
@@ -214,6 +214,48 @@ fn what_is_derived_is_checked_evaluated_exported_and_served() {
         (status.as_str(), &answer["error"]["field"]),
         ("HTTP/1.1 400 Bad Request", &json!("time"))
     );
+}
+
+/// `/model` once listed the first column of a cross alone, and a valid request was answered 500.
+#[test]
+fn a_cross_whose_columns_no_other_feature_reads_is_served() {
+    let home = Home::new();
+    home.write("log.csv", &seconds());
+    let (cross, rest) = CONFIG.split_once("[[feature]]\nname = \"place_hashed\"").unwrap();
+    let tasks = &rest[rest.find("[[task]]").unwrap()..];
+    home.write("run.toml", &format!("{cross}{tasks}"));
+    home.mtl("train run.toml --out m").ok();
+    home.write("new.csv", "time,city,shop\n1790812801,Rome,0\n1790812801,Rome,1\n,Oslo,\n");
+    home.mtl("predict m --data new.csv --out p.csv").ok();
+    let served = Served::new(&home, &[]);
+    assert_eq!(served.get("/model")["fields"], json!(["city", "shop", "time"]));
+    let night = 1_790_812_801;
+    let user = json!({"time": night, "city": "Rome"});
+    let candidates = json!([{"shop": 0}, {"shop": 1}]);
+    for body in [
+        json!({"rows": [
+            {"time": night, "city": "Rome", "shop": 0},
+            {"time": night, "city": "Rome", "shop": 1},
+            {"time": null, "city": "Oslo", "shop": null},
+        ]}),
+        json!({"user": user, "candidates": candidates}),
+    ] {
+        let (status, answer) = served.post("/score", &body);
+        assert_eq!(status, "HTTP/1.1 200 OK", "{answer}");
+        let scores = answer["scores"].as_array().unwrap();
+        assert!(scores.len() >= 2 && scores[0]["p_click"] != scores[1]["p_click"], "{answer}");
+        for (score, line) in scores.iter().zip(home.text("p.csv").lines().skip(1)) {
+            let (buy, click) = line.split_once(',').unwrap();
+            for (name, predicted) in [("p_buy", buy), ("p_click", click)] {
+                let difference = score[name].as_f64().unwrap() - predicted.parse::<f64>().unwrap();
+                assert!(difference.abs() < 1e-6, "{name}: {line} {score}");
+            }
+        }
+    }
+    let (status, answer) =
+        served.post("/score", &json!({"rows": [{"time": night, "city": "Rome"}]}));
+    assert_eq!(status, "HTTP/1.1 400 Bad Request");
+    assert_eq!(answer["error"]["field"], "shop");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Models in other forms: out, and back in.
 
+use serde_json::{Value, json};
+
 use crate::support::{CONFIG, with_model};
 
 #[test]
@@ -17,6 +19,33 @@ fn weights_that_were_exported_start_a_training_run() {
     }
     assert!(home.text("m.csv") == home.text("again.csv"), "it starts where the other ended");
     assert!(home.text("m.csv") != home.text("fresh.csv"), "and would not have without it");
+}
+
+/// `inspect --tensors` is what `--init` wants, name for name and shape for shape.
+#[test]
+fn the_tensors_that_are_listed_are_those_of_the_file() {
+    let home = with_model();
+    home.mtl("export m --format safetensors --out w.safetensors").ok();
+    let file = home.read("w.safetensors");
+    let n = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&file[8..8 + n]).unwrap();
+    let mut in_file = header.as_object().unwrap().clone();
+    in_file.remove("__metadata__");
+    let said = home.mtl("inspect m --tensors --json").json();
+    let listed = said["tensors"].as_array().unwrap();
+    assert_eq!(listed.len(), in_file.len());
+    let text = home.mtl("inspect m --tensors").ok();
+    for tensor in listed {
+        let name = tensor["name"].as_str().unwrap();
+        assert_eq!(tensor["shape"], in_file[name]["shape"], "{name}");
+        assert!(
+            text.lines().any(|line| line.split_whitespace().any(|word| word == name)),
+            "{name}"
+        );
+    }
+    assert!(listed.contains(&json!({"name": "expert.0.1.weight", "shape": [16, 8]})), "{said}");
+    assert!(listed.contains(&json!({"name": "expert.0.1.bias", "shape": [8]})), "{said}");
+    home.mtl("inspect m --tensors --data log.csv").fails("cannot be used with");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod determinism;
 mod explain;
 mod export;
 mod failures;
+mod figures;
 mod files;
 mod interrupt;
 mod life;

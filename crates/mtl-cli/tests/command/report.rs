@@ -1,7 +1,10 @@
 //! `report.html`: every number in it is in the JSON beside it, and users' text is text.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
+use crate::figures::Plot;
 use crate::support::{CONFIG, Home};
 
 /// A configuration whose name and text would be markup if they were not escaped.
@@ -12,20 +15,37 @@ fn config() -> String {
     format!("# </pre><i>&amp;</i>{short}")
 }
 
-/// All numbers and all texts of a JSON value.
+/// All numbers and all texts of a JSON value, a configuration's text apart.
 fn gather(value: &Value, numbers: &mut Vec<f64>, texts: &mut Vec<String>) {
     match value {
         Value::Number(number) => numbers.push(number.as_f64().unwrap()),
         Value::String(text) => texts.push(text.clone()),
         Value::Array(items) => items.iter().for_each(|item| gather(item, numbers, texts)),
         Value::Object(fields) => {
-            for (key, item) in fields {
+            for (key, item) in fields.iter().filter(|(key, _)| *key != "configuration") {
                 texts.push(key.clone());
                 gather(item, numbers, texts);
             }
         }
         Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// The texts of configurations.
+fn configurations<'j>(value: &'j Value, found: &mut Vec<&'j str>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| configurations(item, found)),
+        Value::Object(fields) => {
+            found.extend(fields.get("configuration").and_then(Value::as_str));
+            fields.values().for_each(|item| configurations(item, found));
+        }
+        _ => {}
+    }
+}
+
+/// Words without what stands around them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().map(|word| word.trim_matches([',', ':', ';', '(', ')', '[', ']']))
 }
 
 /// The parts of `html` between `open` and `close`, and what is left without them.
@@ -65,8 +85,10 @@ pub(crate) fn check(html: &str, json: &Value) -> usize {
     let (_, html) = cut(&html, "<script>", "</script>");
     let (figures, html) = cut(&html, "<svg", "</svg>");
     let (verbatim, html) = cut(&html, "<pre>", "</pre>");
+    let mut written = Vec::new();
+    configurations(json, &mut written);
     for text in verbatim {
-        assert!(texts.iter().any(|known| known.trim() == plain(&text).trim()), "{text}");
+        assert!(written.iter().any(|known| known.trim() == plain(&text).trim()), "{text}");
     }
     let (shown, rest) = cut(&html, "<data value=\"", "</data>");
     for data in &shown {
@@ -76,15 +98,13 @@ pub(crate) fn check(html: &str, json: &Value) -> usize {
         let text = text.trim_end_matches("</data>").replace('\u{202f}', "");
         assert!(is_rounded(&text, value), "{data} says something else");
     }
-    // Beside them there are only the words of the page, and names.
-    let words = ["95", "0", "[95", "0;", "0."];
+    // Beside them there are only 95 % and 0 in the words of the page, and words of names: what is
+    // written in a configuration is no excuse.
+    let names: HashSet<&str> = texts.iter().flat_map(|text| words(text)).collect();
     let rest = plain(&rest);
-    for token in
-        rest.split_whitespace().filter(|token| token.contains(|c: char| c.is_ascii_digit()))
-    {
-        let token = token.trim_matches([',', ':', '(', ')']);
-        let is_name = texts.iter().any(|text| text.contains(token));
-        assert!(words.contains(&token) || is_name, "`{token}` is a number without its value");
+    for word in words(&rest).filter(|word| word.contains(|c: char| c.is_ascii_digit())) {
+        let is_known = ["95", "0", "0."].contains(&word) || names.contains(word);
+        assert!(is_known, "`{word}` is a number without its value");
     }
     let cells = figures.iter().filter(|figure| figure.contains("(columns)"));
     let mut looked_up = shown.len();
@@ -112,6 +132,33 @@ fn json(home: &Home, file: &str) -> Value {
     serde_json::from_slice(&home.read(file)).unwrap()
 }
 
+/// (mean prediction, mean label) of bins.
+fn bins(of: &Value) -> Vec<(f64, f64)> {
+    let bin = |bin: &Value| {
+        let value = |key: &str| bin[key].as_f64().unwrap();
+        (value("mean_prediction"), value("mean_label"))
+    };
+    of.as_array().map(|bins| bins.iter().map(bin).collect()).unwrap_or_default()
+}
+
+/// A task among those of an evaluation.
+fn task<'j>(evaluation: &'j Value, name: &str) -> &'j Value {
+    let tasks = evaluation["tasks"].as_array().unwrap();
+    tasks.iter().find(|task| task["task"] == name).unwrap()
+}
+
+/// The metric of a task in every segment that has it, with the ends of its interval.
+fn by_segment(segments: &Value, by: &str, name: &str, metric: &str) -> Vec<(f64, f64, f64)> {
+    let column = segments.as_array().unwrap().iter().find(|column| column["by"] == by).unwrap();
+    let of = |segment: &Value| {
+        let task = task(segment, name);
+        let value = task[metric]["value"].as_f64()?;
+        let end = |key: &str| task["auc_interval"]["value"][key].as_f64().unwrap_or(value);
+        Some((value, end("low"), end("high")))
+    };
+    column["segments"].as_array().unwrap().iter().filter_map(of).collect()
+}
+
 #[test]
 fn every_number_of_a_comparison_is_in_its_results() {
     let home = Home::new();
@@ -135,6 +182,22 @@ fn every_number_of_a_comparison_is_in_its_results() {
         assert!(html.contains(&format!(">{section}</h3>")), "{section}");
     }
     assert!(html.contains("<h1>Comparison on &lt;i&gt;&amp;&quot;b&#39;.toml</h1>"));
+    let results = json(&home, "r/results.json");
+    let models = results["models"].as_array().unwrap();
+    for name in ["click", "buy"] {
+        let of = |model: &Value| bins(&model["runs"][0]["reliability"][name]);
+        let expected: Vec<_> = models.iter().flat_map(of).collect();
+        assert!(expected.len() > 20, "{name}");
+        Plot(&home.text(&format!("f/calibration-of-{name}.svg"))).has_discs(&expected);
+    }
+    let delta = |model: &Value| {
+        let delta = model.get("delta_auc")?.get("click")?;
+        let value = |key: &str| delta[key].as_f64().unwrap();
+        Some((value("mean"), value("low"), value("high")))
+    };
+    let expected: Vec<_> = models.iter().filter_map(delta).collect();
+    assert!(expected.len() > 3 && expected.iter().any(|(_, low, high)| low < high));
+    Plot(&home.text("f/Δ-AUC-of-click.svg")).has_intervals(&expected);
     let figures: Vec<_> = std::fs::read_dir(home.path("f")).unwrap().collect();
     assert_eq!(figures.len(), html.matches("<svg").count(), "a file for each figure");
     for figure in figures {
@@ -155,6 +218,18 @@ fn every_number_of_a_training_is_in_its_metrics() {
     let looked_up = check(&html, &json(&home, "m/metrics.json"));
     assert!(looked_up > 160, "{looked_up}");
     is_self_contained(&html);
+    let metrics = json(&home, "m/metrics.json");
+    for (figure, by, name, metric) in [
+        ("AUC-of-click-by-city", "city", "click", "auc"),
+        ("AUC-of-click-by-age", "age", "click", "auc"),
+        ("RMSE-of-rating-by-age", "age", "rating", "rmse"),
+    ] {
+        let expected = by_segment(&metrics["segments"], by, name, metric);
+        assert!(expected.len() > 2, "{figure}");
+        Plot(&home.text(&format!("f/{figure}.svg"))).has_intervals(&expected);
+    }
+    let click = task(&metrics["test"], "click");
+    Plot(&home.text("f/calibration-of-click.svg")).has_discs(&bins(&click["reliability"]["value"]));
     for figure in [
         "calibration-of-buy",
         "AUC-of-click-by-city",
@@ -187,11 +262,14 @@ fn every_number_of_a_sweep_is_in_its_json() {
     home.write(FILE, &config().replace("monitor = \"loss\"\n", ""));
     let options = "--grid 1 --metrics auc_click,rmse_rating";
     for seeds in ["--methods equal,gls", "--methods gls --seeds 2"] {
-        home.mtl(&format!("sweep {FILE} {options} {seeds} --out s")).ok();
+        home.mtl(&format!("sweep {FILE} {options} {seeds} --out s --figures f")).ok();
         let html = home.text("s/report.html");
         let looked_up = check(&html, &json(&home, "s/sweep.json"));
         assert!(looked_up > 15, "{looked_up}");
         is_self_contained(&html);
-        assert!(home.text("s/sweep.svg").contains("rmse_rating (less is better)"));
+        let svg = home.text("s/sweep.svg");
+        assert!(svg.contains("rmse_rating (less is better)"));
+        assert!(svg == home.text("f/rmse_rating-by-auc_click.svg"));
+        Plot(&svg).has_sweep(json(&home, "s/sweep.json")["points"].as_array().unwrap());
     }
 }

@@ -34,8 +34,13 @@ impl Answer {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
+        Self::waiting(address, Duration::from_secs(20))
+    }
+
+    /// One that waits so long for an answer.
+    pub(crate) fn waiting(address: SocketAddr, time: Duration) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(time)).unwrap();
         Self { stream: BufReader::new(stream) }
     }
 

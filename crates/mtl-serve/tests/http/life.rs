@@ -1,13 +1,14 @@
 //! A server's life: health, metrics, another model under load, the end.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mtl_serve::ServeConfig;
+use mtl_serve::{Loaded, ServeConfig, Server};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::support::{config, model, serve};
+use crate::support::{Running, config, model, options, serve};
 
 fn body() -> String {
     json!({"rows": [{"user": 1, "city": "Rome", "price": 1}]}).to_string()
@@ -98,6 +99,40 @@ fn a_reload_under_load_loses_no_request() {
     });
     let seen = seen.map(AtomicUsize::into_inner);
     assert!(seen[0] > 0 && seen[1] > 0, "both models answered: {seen:?}");
+    server.stop();
+}
+
+/// A load that takes long is not waited for, and its model is taken up once it is there.
+#[test]
+fn a_reload_has_a_time_limit() {
+    let (first, second) = (model(1), model(2));
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    // The first load finds a model at once, the second when it is told to.
+    let models = Mutex::new((vec![second, first], gate));
+    let reload_timeout = Duration::from_millis(100);
+    let server = Server::bind(ServeConfig { reload_timeout, ..config() }, move || {
+        let mut models = models.lock().unwrap();
+        let model = models.0.pop().ok_or("no model is left")?;
+        if models.0.is_empty() {
+            models.1.recv()?;
+        }
+        Ok(Loaded::new(model, &options(), None)?)
+    });
+    let server = Running::new(server.unwrap());
+    let mut client = Client::new(server.address);
+    let ask = |client: &mut Client| client.post("/score", &body()).scores()[0]["p_click"].clone();
+    let before = ask(&mut client);
+    for _ in 0..2 {
+        let error = client.post("/reload", "").error(504);
+        assert_eq!(error["message"], "not loaded within 0.1 s; loading goes on");
+    }
+    assert_eq!(ask(&mut client), before);
+    go.send(()).unwrap();
+    let start = Instant::now();
+    while ask(&mut client) == before {
+        assert!(start.elapsed() < Duration::from_secs(10), "it is never taken up");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     server.stop();
 }
 

@@ -1,6 +1,7 @@
 //! Requests that are refused: what is wrong, where, and what was expected.
 
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -30,7 +31,19 @@ fn a_wrong_field_is_named_with_row_value_and_what_was_expected() {
         "expected": "a finite number",
     });
     assert_eq!(error, expected);
+    // A score that is no finite number was once `null`, with 200.
+    let body = json!({"rows": [good], "fusion": {"product": {"p_click": -5000}}});
+    let expected = json!({
+        "message": "[fusion] product.p_click: found -5000, expected an exponent from -10 to 10",
+        "field": "fusion.product.p_click", "value": "-5000",
+        "expected": "an exponent from -10 to 10",
+    });
+    assert_eq!(client.post("/score", &body.to_string()).error(400), expected);
     for (body, message) in [
+        (
+            json!({"rows": [good], "fusion": {"sum": {"p_seconds": 1e300}}}),
+            "expected a weight from -1e9 to 1e9",
+        ),
         (
             json!({"rows": [good, {"user": 1, "price": 1}]}),
             "rows[1] has no field `city`, expected it, or null",
@@ -116,6 +129,47 @@ fn a_body_that_does_not_come_is_not_waited_for() {
     let head = "POST /score HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\n";
     let answer = client.send(head, "{\"rows\"").unwrap();
     answer.error(504);
+    server.stop();
+}
+
+/// Headers that do not end, or come a byte at a time, and a connection on which nothing comes.
+#[test]
+fn headers_that_do_not_come_are_not_waited_for() {
+    let (_home, server) = running(ServeConfig { timeout: Duration::from_millis(400), ..config() });
+    let closed = |client: &mut Client| {
+        let error = client.read().err().map(|error| error.kind());
+        let ended = [Some(ErrorKind::UnexpectedEof), Some(ErrorKind::ConnectionReset)];
+        assert!(ended.contains(&error), "{error:?}");
+    };
+    let mut half = Client::new(server.address);
+    half.write("POST /score HTTP/1.1\r\nhost: te", "").unwrap();
+    closed(&mut half);
+    let mut slow = Client::new(server.address);
+    let mut bytes = "GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n".chars();
+    while bytes.next().is_some_and(|byte| slow.write(&byte.to_string(), "").is_ok()) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    closed(&mut slow);
+    let mut idle = Client::new(server.address);
+    assert_eq!(idle.get("/healthz").status, 200);
+    closed(&mut idle);
+    server.stop();
+}
+
+#[test]
+fn more_connections_than_may_be_open_wait_for_one_that_ends() {
+    let (_home, server) = running(ServeConfig { connections: 1, ..config() });
+    let mut first = Client::new(server.address);
+    assert_eq!(first.get("/healthz").status, 200);
+    let mut second = Client::waiting(server.address, Duration::from_millis(300));
+    second.write("GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n", "").unwrap();
+    let error = second.read().err().map(|error| error.kind());
+    assert!(matches!(error, Some(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{error:?}");
+    drop(first);
+    let start = Instant::now();
+    while second.read().is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it is never answered");
+    }
     server.stop();
 }
 

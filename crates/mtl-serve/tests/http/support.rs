@@ -71,6 +71,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn new(server: Server) -> Self {
+        let (address, handle) = (server.address(), server.handle());
+        Self { address, handle, thread: std::thread::spawn(move || server.run()) }
+    }
+
     pub(crate) fn stop(self) {
         self.handle.stop();
         self.thread.join().unwrap().unwrap();
@@ -97,7 +102,5 @@ pub(crate) fn serve(folder: &Path, config: ServeConfig) -> Running {
         let fusion: Option<Fusion> = read_fusion(&folder, &model)?;
         Ok(Loaded::new(model, &options(), fusion)?)
     });
-    let server = server.unwrap();
-    let (address, handle) = (server.address(), server.handle());
-    Running { address, handle, thread: std::thread::spawn(move || server.run()) }
+    Running::new(server.unwrap())
 }

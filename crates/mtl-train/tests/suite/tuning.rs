@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use mtl_data::{Dataset, funnel};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
-use mtl_train::{RankMetric, Silent, TrainConfig, TuneConfig, fit, tune_fusion};
+use mtl_train::{FusionForm, RankMetric, Silent, TrainConfig, TuneConfig, fit, tune_fusion};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -23,10 +23,18 @@ fn trained() -> Result<(Model, Dataset), Failure> {
 fn the_best_formula_is_no_worse_than_any_it_started_from() -> Result<(), Failure> {
     let (model, data) = trained()?;
     let ten = NonZeroUsize::new(10).ok_or("ten")?;
-    for metric in [RankMetric::Gauc, RankMetric::Ndcg(ten)] {
-        let config = TuneConfig { metric, steps: 60, ..TuneConfig::default() };
+    for (form, metric) in [
+        (FusionForm::Product, RankMetric::Gauc),
+        (FusionForm::Product, RankMetric::Ndcg(ten)),
+        (FusionForm::Sum, RankMetric::Gauc),
+    ] {
+        let config = TuneConfig { form, metric, steps: 60, ..TuneConfig::default() };
         let tuned = tune_fusion(&model, &data.validation, &config)?;
-        assert_eq!(tuned.others.len(), 3, "each output and the product of both");
+        assert_eq!(tuned.others.len(), 3, "each output and all of them");
+        let is_sum = matches!(tuned.best.fusion, mtl_model::Fusion::Sum(_));
+        assert_eq!(is_sum, form == FusionForm::Sum);
+        let largest = tuned.best.fusion.terms().values().copied().fold(0.0, f64::max);
+        assert_eq!(largest, 1.0, "{}", tuned.best.fusion);
         for other in &tuned.others {
             assert!(tuned.best.objective >= other.objective);
         }
@@ -43,6 +51,24 @@ fn the_best_formula_is_no_worse_than_any_it_started_from() -> Result<(), Failure
             assert!((gauc - tuned.best.metrics["click"]).abs() < 1e-9);
         }
     }
+    Ok(())
+}
+
+/// The start of a sum counts both as much, whatever their rates: the rarer has the larger weight.
+#[test]
+fn a_sum_starts_from_equal_shares() -> Result<(), Failure> {
+    let (model, data) = trained()?;
+    let config = TuneConfig { form: FusionForm::Sum, steps: 60, ..TuneConfig::default() };
+    let tuned = tune_fusion(&model, &data.validation, &config)?;
+    let predictions = model.predict(&data.validation)?;
+    let all = tuned.others.last().ok_or("no formula")?.fusion.terms();
+    let share = |output: &str| {
+        let column = predictions.column(output).expect("an output");
+        all[output] * column.iter().copied().map(f64::from).sum::<f64>()
+    };
+    let (click, action) = (share("p_click"), share("p_action"));
+    assert!((click / action - 1.0).abs() < 1e-3, "{click} {action}");
+    assert!(all["p_action"] > all["p_click"], "an action is the rarer");
     Ok(())
 }
 
