@@ -1,6 +1,7 @@
 //! Several models over several seeds on the same rows.
 
 use std::borrow::Cow;
+use std::num::NonZeroUsize;
 
 use mtl_data::{Dataset, Reported, RowSource};
 use mtl_feature::FeatureTable;
@@ -58,17 +59,18 @@ impl Contender {
         #[derive(Serialize)]
         struct Loss<'c> {
             shared: SharedParameters,
+            watch: Option<NonZeroUsize>,
             weighting: Cow<'c, WeightingConfig>,
         }
         let wrong = |error: toml::ser::Error| Error::Data(format!("{}: {error}", self.name));
         let mut train = toml::Table::try_from(&self.train).map_err(wrong)?;
         train.remove("seed");
-        let LossConfig { weighting, shared } = &self.train.loss;
+        let LossConfig { weighting, shared, watch } = &self.train.loss;
         let weighting = match weighting {
             Some(weighting) => Cow::Borrowed(weighting),
             None => Cow::Owned(WeightingConfig::from_name(self.train.loss.name())?),
         };
-        let loss = Loss { shared: *shared, weighting };
+        let loss = Loss { shared: *shared, watch: *watch, weighting };
         toml::to_string(&Tables { spec: &self.spec, loss, train }).map_err(wrong)
     }
 }
