@@ -85,6 +85,8 @@ pub(crate) fn check(html: &str, json: &Value) -> usize {
     let (_, html) = cut(&html, "<script>", "</script>");
     let (figures, html) = cut(&html, "<svg", "</svg>");
     let (verbatim, html) = cut(&html, "<pre>", "</pre>");
+    // Code is what a reader may write, `watch = 50`, and says nothing of what was measured.
+    let (_, html) = cut(&html, "<code>", "</code>");
     let mut written = Vec::new();
     configurations(json, &mut written);
     for text in verbatim {
