@@ -15,6 +15,10 @@ const NULL: f64 = 2e-13;
 /// The largest violation of a bound that is taken for rounding.
 const FEASIBLE: f64 = 1e-12;
 
+/// A task that moves by less than this share of the others is not in the directions at all: made of
+/// length 1, its rounding would be a constraint as good as any.
+const STILL: f64 = 1e-14;
+
 /// The projection's scratch, for up to `capacity` tasks.
 #[derive(Debug, Clone)]
 pub(crate) struct NearestUniform {
@@ -157,7 +161,7 @@ impl NearestUniform {
         };
         for k in 0..m {
             let length = row(k, k).sqrt();
-            self.scale[k] = if length > 0.0 { length.recip() } else { 0.0 };
+            self.scale[k] = if length > STILL { length.recip() } else { 0.0 };
             self.slack[k] = -self.bound[k];
             self.bound[k] *= self.scale[k];
         }

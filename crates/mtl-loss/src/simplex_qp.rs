@@ -17,6 +17,9 @@ use crate::non_negative_qp::walk;
 /// Multipliers below this share of the numbers they come from are zero when ties are looked for.
 const ON_FACE: f64 = 1e-11;
 
+/// Less than this share of its own squared length is rounding, where a gradient depends on others.
+const INDEPENDENT: f64 = 1e-13;
+
 /// The solver's scratch, for up to `capacity` tasks.
 #[derive(Debug, Clone)]
 pub(crate) struct SimplexQp {
@@ -86,11 +89,20 @@ impl SimplexQp {
     ) -> Result<(), NotDiagonal> {
         w.fill(0.0);
         self.support.clear();
-        self.support.extend(0..w.len());
+        for i in 0..w.len() {
+            self.support.push(i);
+            self.solve_support(gram, w, total);
+            if !self.is_independent() {
+                // The others span the same hull, and have numbers that are more than rounding.
+                self.support.retain(|&j| j != i);
+            }
+        }
         self.solve_support(gram, w, total);
         for (&i, &value) in self.support.iter().zip(&self.trial) {
             w[i] = value;
         }
+        self.support.clear();
+        self.support.extend(0..w.len());
         self.ties.apply(gram, &self.support, None, total, w)
     }
 
@@ -171,6 +183,13 @@ impl SimplexQp {
         cholesky_solve(&self.factor, m - 1, &mut self.trial[..m - 1]);
         self.trial[m - 1] = free - self.trial[..m - 1].iter().sum::<f64>();
         self.refine(gram, lower);
+    }
+
+    /// Whether each difference to the reference has a length of its own, after
+    /// [`SimplexQp::solve_support`].
+    fn is_independent(&self) -> bool {
+        let m = self.support.len() - 1;
+        (0..m).all(|k| self.factor[k * m + k].powi(2) > INDEPENDENT * self.scale[k])
     }
 
     /// Wins back the digits that a raised pivot cost: solves again for what still tells the images of
