@@ -176,7 +176,12 @@ fn completed(part: &str) -> String {
     for (is_there, text) in [
         (has("data"), "[data]\ntrain = \"log.csv\""),
         (has("feature"), "[[feature]]\nname = \"user\"\nkind = \"categorical\""),
-        (has("task") || has("chain"), "[[task]]\nname = \"click\"\n[[task]]\nname = \"purchase\""),
+        // What is known of a chain's outputs.
+        (!has("truth") || has("chain"), "[chain]\npreset = \"esmm\""),
+        (
+            has("task") || has("chain") || has("truth"),
+            "[[task]]\nname = \"click\"\n[[task]]\nname = \"purchase\"",
+        ),
         (has("model"), "[model]\nname = \"mmoe\""),
     ] {
         if !is_there {

@@ -20,6 +20,9 @@ const ON_FACE: f64 = 1e-11;
 /// Less than this share of its own squared length is rounding, where a gradient depends on others.
 const INDEPENDENT: f64 = 1e-13;
 
+/// A residual above this is no rounding of ties that were broken.
+const TIED: f64 = 1e-9;
+
 /// The solver's scratch, for up to `capacity` tasks.
 #[derive(Debug, Clone)]
 pub(crate) struct SimplexQp {
@@ -33,6 +36,9 @@ pub(crate) struct SimplexQp {
     /// G w.
     image: Vec<f64>,
     best: Vec<f64>,
+    /// w before ties were broken, and after.
+    untied: Vec<f64>,
+    tied: Vec<f64>,
     ties: NearestUniform,
 }
 
@@ -47,6 +53,8 @@ impl SimplexQp {
             excess: vec![0.0; capacity],
             image: vec![0.0; capacity],
             best: vec![0.0; capacity],
+            untied: Vec::with_capacity(capacity),
+            tied: Vec::with_capacity(capacity),
             ties: NearestUniform::new(capacity),
         }
     }
@@ -61,18 +69,37 @@ impl SimplexQp {
         total: f64,
         w: &mut [f64],
     ) -> f64 {
-        let n = w.len();
         let free = total - lower.iter().sum::<f64>();
         w.copy_from_slice(lower);
         if free > 0.0 {
             self.active_set(gram, lower, free, w);
             self.find_face(gram, free, w);
+            self.untied.clear();
+            self.untied.extend_from_slice(w);
             let ties = self.ties.apply(gram, &self.support, Some(lower), total, w);
             if ties.is_err() {
                 return f64::INFINITY;
             }
             close_sum(lower, total, w);
         }
+        let residual = self.residual(gram, lower, w);
+        if free <= 0.0 || residual <= TIED {
+            return residual;
+        }
+        // A direction between gradients whose lengths lie 10¹¹ apart has too few digits to go along it.
+        self.tied.clear();
+        self.tied.extend_from_slice(w);
+        w.copy_from_slice(&self.untied);
+        close_sum(lower, total, w);
+        let untied = self.residual(gram, lower, w);
+        if untied > residual {
+            w.copy_from_slice(&self.tied);
+        }
+        untied.min(residual)
+    }
+
+    fn residual(&mut self, gram: &[f64], lower: &[f64], w: &[f64]) -> f64 {
+        let n = w.len();
         multiply(gram, w, &mut self.image[..n]);
         kkt_residual(gram, lower, &self.image[..n], w)
     }

@@ -94,6 +94,18 @@ fn bounds_that_leave_nothing_free_are_the_answer() {
     assert_eq!(check(&[1.0, 0.0, 0.0, 4.0], &[0.75, 0.25]), [0.75, 0.25]);
 }
 
+/// One shared column and a row at a time: the gradients are parallel, and one is nearly zero.
+#[test]
+fn parallel_gradients_of_lengths_far_apart_are_solved() {
+    for lengths in [[4.343e-11, 0.21643, -2.7332], [1e-9, 1.0, -3.0], [-1e-13, 2.0, -1e-6]] {
+        let gram: Vec<f64> = (0..9).map(|k| lengths[k / 3] * lengths[k % 3]).collect();
+        let mut w = [0.0; 3];
+        let residual = SimplexQp::new(3).minimise(&gram, &[0.0; 3], 1.0, &mut w);
+        assert!(residual <= 1e-9, "{lengths:?}: {residual:e} at {w:?}");
+        assert!(w.iter().all(|w| *w >= 0.0) && (w.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

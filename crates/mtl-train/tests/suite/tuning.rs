@@ -1,6 +1,7 @@
 //! A fusion formula tuned on a funnel: it beats each output alone, and the search is a function.
 
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use mtl_data::{Dataset, funnel};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
@@ -8,7 +9,13 @@ use mtl_train::{FusionForm, RankMetric, Silent, TrainConfig, TuneConfig, fit, tu
 
 type Failure = Box<dyn std::error::Error>;
 
-fn trained() -> Result<(Model, Dataset), Failure> {
+/// A model and its data, trained once for all tests.
+fn trained() -> &'static (Model, Dataset) {
+    static TRAINED: OnceLock<(Model, Dataset)> = OnceLock::new();
+    TRAINED.get_or_init(|| train().expect("it trains"))
+}
+
+fn train() -> Result<(Model, Dataset), Failure> {
     let data = funnel::Config { rows: 8_000, users: 150, items: 60, ..Default::default() };
     let data = funnel::load(&data)?;
     let tasks = vec![TaskConfig::binary("click"), TaskConfig::binary("action")];
@@ -21,7 +28,7 @@ fn trained() -> Result<(Model, Dataset), Failure> {
 
 #[test]
 fn the_best_formula_is_no_worse_than_any_it_started_from() -> Result<(), Failure> {
-    let (model, data) = trained()?;
+    let (model, data) = trained();
     let ten = NonZeroUsize::new(10).ok_or("ten")?;
     for (form, metric) in [
         (FusionForm::Product, RankMetric::Gauc),
@@ -29,7 +36,7 @@ fn the_best_formula_is_no_worse_than_any_it_started_from() -> Result<(), Failure
         (FusionForm::Sum, RankMetric::Gauc),
     ] {
         let config = TuneConfig { form, metric, steps: 60, ..TuneConfig::default() };
-        let tuned = tune_fusion(&model, &data.validation, &config)?;
+        let tuned = tune_fusion(model, &data.validation, &config)?;
         assert_eq!(tuned.others.len(), 3, "each output and all of them");
         let is_sum = matches!(tuned.best.fusion, mtl_model::Fusion::Sum(_));
         assert_eq!(is_sum, form == FusionForm::Sum);
@@ -38,8 +45,8 @@ fn the_best_formula_is_no_worse_than_any_it_started_from() -> Result<(), Failure
         for other in &tuned.others {
             assert!(tuned.best.objective >= other.objective);
         }
-        assert_eq!(tuned, tune_fusion(&model, &data.validation, &config)?);
-        tuned.best.fusion.check(&model)?;
+        assert_eq!(tuned, tune_fusion(model, &data.validation, &config)?);
+        tuned.best.fusion.check(model)?;
         // The objective is that of the formula as it ranks when served.
         let scores = tuned.best.fusion.scores(&model.predict(&data.validation)?);
         let labels = data.validation.label_of("click").ok_or("no such label")?;
@@ -57,9 +64,9 @@ fn the_best_formula_is_no_worse_than_any_it_started_from() -> Result<(), Failure
 /// The start of a sum counts both as much, whatever their rates: the rarer has the larger weight.
 #[test]
 fn a_sum_starts_from_equal_shares() -> Result<(), Failure> {
-    let (model, data) = trained()?;
+    let (model, data) = trained();
     let config = TuneConfig { form: FusionForm::Sum, steps: 60, ..TuneConfig::default() };
-    let tuned = tune_fusion(&model, &data.validation, &config)?;
+    let tuned = tune_fusion(model, &data.validation, &config)?;
     let predictions = model.predict(&data.validation)?;
     let all = tuned.others.last().ok_or("no formula")?.fusion.terms();
     let share = |output: &str| {
@@ -74,10 +81,10 @@ fn a_sum_starts_from_equal_shares() -> Result<(), Failure> {
 
 #[test]
 fn weights_decide_what_counts() -> Result<(), Failure> {
-    let (model, data) = trained()?;
+    let (model, data) = trained();
     let with = |click: f64, action: f64| {
         let weights = [("click".to_owned(), click), ("action".to_owned(), action)].into();
-        tune_fusion(&model, &data.validation, &TuneConfig { weights, ..TuneConfig::default() })
+        tune_fusion(model, &data.validation, &TuneConfig { weights, ..TuneConfig::default() })
     };
     let (clicks, actions) = (with(1.0, 0.01)?, with(0.01, 1.0)?);
     assert!(clicks.best.metrics["click"] >= actions.best.metrics["click"]);
@@ -89,7 +96,7 @@ fn weights_decide_what_counts() -> Result<(), Failure> {
     assert!(with(0.0, 0.0).is_err());
     let weights = [("clik".to_owned(), 1.0)].into();
     let wrong = TuneConfig { weights, ..TuneConfig::default() };
-    let error = tune_fusion(&model, &data.validation, &wrong).unwrap_err().to_string();
+    let error = tune_fusion(model, &data.validation, &wrong).unwrap_err().to_string();
     assert!(error.contains("did you mean `click`?"), "{error}");
     Ok(())
 }

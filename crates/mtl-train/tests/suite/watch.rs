@@ -62,24 +62,23 @@ fn told(history: &History, gradients: bool) -> Result<Vec<serde_json::Value>, Fa
 #[test]
 fn watching_changes_no_bit_of_what_is_trained() -> Result<(), Failure> {
     let data = data()?;
-    for method in ["equal", "fixed", "uncertainty", "imtl_l", "gls", "dwa", "rlw", "famo", "stch"] {
-        for shared in ["last_layer", "all", "representation"] {
-            let plain = format!("weighting = '{method}'\nshared = '{shared}'");
-            let (model, fitted) = train(&data, &plain, None, &mut Silent)?;
-            for watch in [1, 3, 1_000] {
-                let watched = format!("{plain}\nwatch = {watch}");
-                let (other, seen) = train(&data, &watched, None, &mut Silent)?;
-                assert_same(&model, &other, &watched)?;
-                assert_eq!(told(&fitted.history, false)?, told(&seen.history, false)?, "{watched}");
-                for (epoch, without) in seen.history.epochs.iter().zip(&fitted.history.epochs) {
-                    assert!(without.loss_gradient_norms.is_empty() && without.cosines.is_empty());
-                    let norms = &epoch.loss_gradient_norms;
-                    assert_eq!((norms.len(), epoch.cosines.len()), (3, 3), "{watched}");
-                    assert!(norms.iter().all(|(_, norm)| *norm > 0.0), "{watched}: {norms:?}");
-                    let cosine =
-                        |(_, _, cosine): &(String, String, f64)| cosine.abs() <= 1.0 + 1e-9;
-                    assert!(epoch.cosines.iter().all(cosine), "{watched}: {:?}", epoch.cosines);
-                }
+    let methods = ["equal", "fixed", "uncertainty", "imtl_l", "gls", "dwa", "rlw", "famo", "stch"];
+    let places = ["last_layer", "all", "representation"];
+    for (method, shared) in methods.into_iter().zip(places.into_iter().cycle()) {
+        let plain = format!("weighting = '{method}'\nshared = '{shared}'");
+        let (model, fitted) = train(&data, &plain, None, &mut Silent)?;
+        for watch in if method == "equal" { vec![1, 3, 1_000] } else { vec![3] } {
+            let watched = format!("{plain}\nwatch = {watch}");
+            let (other, seen) = train(&data, &watched, None, &mut Silent)?;
+            assert_same(&model, &other, &watched)?;
+            assert_eq!(told(&fitted.history, false)?, told(&seen.history, false)?, "{watched}");
+            for (epoch, without) in seen.history.epochs.iter().zip(&fitted.history.epochs) {
+                assert!(without.loss_gradient_norms.is_empty() && without.cosines.is_empty());
+                let norms = &epoch.loss_gradient_norms;
+                assert_eq!((norms.len(), epoch.cosines.len()), (3, 3), "{watched}");
+                assert!(norms.iter().all(|(_, norm)| *norm > 0.0), "{watched}: {norms:?}");
+                let cosine = |(_, _, cosine): &(String, String, f64)| cosine.abs() <= 1.0 + 1e-9;
+                assert!(epoch.cosines.iter().all(cosine), "{watched}: {:?}", epoch.cosines);
             }
         }
     }
