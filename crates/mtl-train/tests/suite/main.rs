@@ -1,6 +1,7 @@
 //! One suite of what training promises: the loop, its losses and weightings, calibration, tuning and
 //! importance.
 
+mod after;
 mod calibration;
 mod importance;
 mod last_good;

@@ -4,6 +4,8 @@ use mtl_data::{Dataset, funnel};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{Fitted, History, LossConfig, Observer, Silent, TrainConfig, TrainingState, fit};
 
+use crate::after::After;
+
 type Failure = Box<dyn std::error::Error>;
 
 fn data() -> Result<Dataset, Failure> {
@@ -110,19 +112,6 @@ fn what_is_watched_is_what_a_weighting_sees() -> Result<(), Failure> {
     assert_same(&one, &other, "pcgrad")?;
     assert_eq!(told(&plain.history, true)?, told(&watched.history, true)?);
     Ok(())
-}
-
-/// Interrupts after so many steps.
-struct After(usize);
-
-impl Observer for After {
-    fn step_done(&mut self, _loss: f64) {
-        self.0 = self.0.saturating_sub(1);
-    }
-
-    fn interrupts(&self) -> bool {
-        self.0 == 0
-    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use mtl_train::{
     Weighting, fit,
 };
 
+use crate::after::After;
+
 type Failure = Box<dyn std::error::Error>;
 
 const TASKS: [&str; 3] = ["click", "action", "purchase"];
@@ -131,19 +133,6 @@ fn every_method_resumes_as_if_it_had_never_stopped() -> Result<(), Failure> {
         assert_eq!(told(&whole.history)?, told(&rest.history)?, "{method}");
     }
     Ok(())
-}
-
-/// Interrupts after so many steps.
-struct After(usize);
-
-impl Observer for After {
-    fn step_done(&mut self, _loss: f64) {
-        self.0 = self.0.saturating_sub(1);
-    }
-
-    fn interrupts(&self) -> bool {
-        self.0 == 0
-    }
 }
 
 #[test]
