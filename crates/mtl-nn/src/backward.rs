@@ -15,6 +15,9 @@ pub(crate) struct BackwardStep {
     pub(crate) fills: Vec<(NodeId, Range<usize>)>,
     pub(crate) inputs: Vec<Option<Put>>,
     pub(crate) params: Vec<Option<ParamSink>>,
+    /// By input: whether its gradient goes to tables alone, which add up the rows of an id, so that it may
+    /// stand in one of them.
+    pub(crate) by_class: Vec<bool>,
     /// By part of the op: see [`crate::Backprop::is_live`].
     pub(crate) live: Vec<bool>,
     /// By part of the op, the loss whose pass left what this one goes on from; empty if it resumes
@@ -267,12 +270,18 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
         if !op.lookups().is_empty() {
             self.lookups.push(node); // its gradient is read by `scatter` after the pass
         }
+        let by_class = |var: &Var| {
+            let wanted = &self.wanted.columns[var.node.index()];
+            !self.graph.nodes()[var.node.index()].op().lookups().is_empty()
+                && !wanted.contains(&true)
+        };
+        let by_class = op.inputs().iter().map(by_class).collect();
         let left = &self.wanted.left[node.index()];
         let leaves = live_parts().any(|part| left[part.columns.clone()].contains(&true));
         let resumed = self.resumed.map(|resumed| &resumed.losses[node.index()]);
         let resumed = resumed.filter(|losses| losses.iter().any(Option::is_some));
         let resumed = resumed.cloned().unwrap_or_default();
-        let step = BackwardStep { node, fills, inputs, params, live, resumed, leaves };
+        let step = BackwardStep { node, fills, inputs, params, by_class, live, resumed, leaves };
         if step.runs() || !step.fills.is_empty() {
             self.steps.push(step);
         }

@@ -20,6 +20,7 @@ mod params;
 mod plan;
 mod predict;
 mod reach;
+mod repeats;
 mod scalar;
 mod shared;
 mod sparse;
@@ -41,6 +42,7 @@ pub use params::{Entry, Layout, NewParam, ParamId, ParamSpec, Params, Role, Tabl
 pub use plan::Plan;
 pub use predict::Predictor;
 pub use reach::Ownership;
+pub use repeats::ColumnsById;
 pub use scalar::Scalar;
 pub use shared::SharedSlots;
 pub use sparse::SparseGradient;

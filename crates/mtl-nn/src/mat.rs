@@ -142,6 +142,14 @@ impl<'a, S: Scalar> MatMut<'a, S> {
         MatMut { data, rows: self.rows, cols: n, stride: self.stride }
     }
 
+    /// The rows `start .. start + n`.
+    #[inline]
+    pub fn part(&mut self, start: usize, n: usize) -> MatMut<'_, S> {
+        assert!(start + n <= self.rows, "rows out of range");
+        let data = self.data.get_mut(start * self.stride..).unwrap_or(&mut []);
+        MatMut { data, rows: n, cols: self.cols, stride: self.stride }
+    }
+
     /// The same view, borrowed for less long.
     #[inline]
     pub const fn reborrow(&mut self) -> MatMut<'_, S> {

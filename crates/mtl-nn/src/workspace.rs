@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use crate::backward::BackwardStep;
-use crate::kernel::{Products, Scratch, vectorise};
+use crate::kernel::{ClassRoom, Precision, Products, Scratch, vectorise};
 use crate::op::{Backprop, Forward};
 use crate::packed::PackedWeights;
 use crate::plan::{Item, is_training};
+use crate::repeats::Repeats;
 use crate::shared::{SharedSlots, Split};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
 
@@ -26,6 +27,9 @@ pub struct Workspace<S> {
     shared: Vec<Vec<Range<usize>>>,
     shared_slots: SharedSlots,
     split: Split<S>,
+    /// By node, which rows repeat, where an op of the plan asks.
+    repeats: Vec<Option<Repeats<S>>>,
+    room: ClassRoom<S>,
     scratch: Scratch,
 }
 
@@ -66,6 +70,8 @@ impl<S: Scalar> Workspace<S> {
             shared: Vec::new(),
             shared_slots: SharedSlots::default(),
             split: Split::default(),
+            repeats: repeats(graph, plan),
+            room: ClassRoom::default(),
             scratch: Scratch::default(),
         };
         for id in plan.nodes() {
@@ -205,6 +211,7 @@ impl<S: Scalar> Workspace<S> {
         if pass.rows == 0 {
             return;
         }
+        let takes_repeats = takes_repeats(packed);
         for &item in phase {
             let (Item::Run(i) | Item::Gather(i)) = item;
             let node = &graph.nodes()[i];
@@ -224,10 +231,18 @@ impl<S: Scalar> Workspace<S> {
                 statistics: if is_training(pass.mode) { of(statistics, i) } else { &[] },
                 shared: &self.shared,
                 split: &mut self.split,
+                repeats: if takes_repeats { &self.repeats } else { &[] },
+                room: &mut self.room,
             };
             match item {
                 Item::Run(_) => node.op().forward(&mut forward),
                 Item::Gather(_) => node.op().gather(&forward, &mut gathered[i]),
+            }
+            if takes_repeats && let Some(repeats) = &mut self.repeats[i] {
+                let width = node.n_cols();
+                let x = Mat::new(&self.values[i], pass.rows, width, width);
+                let rows = pass.first_row..pass.first_row + pass.rows;
+                repeats.find(x, |slot| &pass.batch.id_column(slot)[rows.clone()]);
             }
         }
     }
@@ -288,6 +303,9 @@ impl<S: Scalar> Workspace<S> {
                 mode: pass.mode,
                 forward_statistics: of(forward_statistics, i),
                 statistics: of(statistics, i),
+                repeats: if takes_repeats(packed) { &self.repeats } else { &[] },
+                by_class: &step.by_class,
+                room: &mut self.room,
             };
             match item {
                 Item::Run(_) => op.backward(&mut backprop),
@@ -334,6 +352,28 @@ impl<S: Scalar> Workspace<S> {
             }
         }
     }
+}
+
+/// Room for what is known of the rows of each node, where an op of the plan asks.
+fn repeats<S: Scalar>(graph: &Graph<S>, plan: &Plan) -> Vec<Option<Repeats<S>>> {
+    let mut asked = vec![false; graph.nodes().len()];
+    for node in plan.nodes() {
+        let op = graph.nodes()[node.index()].op();
+        for (i, input) in op.inputs().iter().enumerate() {
+            asked[input.node.index()] |= op.takes_repeats(i);
+        }
+    }
+    let of_node = |(node, asked): (&crate::Node<S>, bool)| {
+        let found = || Repeats::new(node.op().columns_by_id(), node.n_cols());
+        asked.then(found).flatten()
+    };
+    graph.nodes().iter().zip(asked).map(of_node).collect()
+}
+
+/// Whether repeated rows are worth looking for: bf16 products are too fast for the sums that they
+/// would take.
+fn takes_repeats(packed: Option<&PackedWeights>) -> bool {
+    packed.is_none_or(|packed| packed.kernels().precision() == Precision::F32)
 }
 
 /// The products of a node's op.

@@ -4,6 +4,7 @@
 //! stay safe. Which instructions run is decided at run time; [`instructions`] says which.
 
 mod detect;
+mod distinct;
 mod element;
 mod kernels;
 mod packed;
@@ -11,6 +12,7 @@ mod pages;
 mod product;
 mod random;
 
+pub(crate) use distinct::{ClassRoom, Distinct, Factor};
 pub use element::{add, axpy, column_sums, dot, scale, sum, vectorise};
 pub use kernels::{Instructions, Kernels, Precision};
 pub use packed::Products;

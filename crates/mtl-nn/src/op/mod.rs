@@ -17,7 +17,7 @@ pub use pass::{Backprop, Forward, RowGradients, Sink};
 pub(crate) use pass::{ParamSink, Put};
 
 use crate::{
-    Batch, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SharedSlots, SparseGradient, TableId,
+    Batch, ColumnsById, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SharedSlots, SparseGradient, TableId,
     ValueSlot,
 };
 
@@ -176,6 +176,20 @@ pub trait Op<S: Scalar>: Any + Debug + Send + Sync {
     fn shared_columns(&self, shared: &SharedSlots) -> Vec<Range<usize>> {
         let _ = shared;
         Vec::new()
+    }
+
+    /// The output columns that are a function of one id a row, in order: rows of one id hold the same
+    /// values there. A dense layer over them multiplies each id's values once a shard, and writes the
+    /// gradient of all of them into the first of its rows: [`Op::scatter`] adds it to the id's row.
+    fn columns_by_id(&self) -> Vec<ColumnsById> {
+        Vec::new()
+    }
+
+    /// Whether the op gains by knowing which rows of its `i`-th input repeat: see
+    /// [`Op::columns_by_id`].
+    fn takes_repeats(&self, i: usize) -> bool {
+        let _ = i;
+        false
     }
 
     /// Values a row that the op keeps between its forward and its backward pass.

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{Mode, NodeId, Var};
-use crate::kernel::Products;
+use crate::kernel::{ClassRoom, Distinct, Products};
+use crate::repeats::Repeats;
 use crate::shared::Split;
 use crate::{
     Batch, IdSlot, ListRows, ListSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot,
@@ -26,6 +27,20 @@ pub struct Forward<'a, S> {
     pub(crate) statistics: &'a [f64],
     pub(crate) shared: &'a [Vec<Range<usize>>],
     pub(crate) split: &'a mut Split<S>,
+    /// By node; none where nobody asks.
+    pub(crate) repeats: &'a [Option<Repeats<S>>],
+    pub(crate) room: &'a mut ClassRoom<S>,
+}
+
+/// The classes of the rows of an input: of a whole node, as what is known of its rows is.
+fn distinct<'a, S: Scalar>(
+    repeats: &'a [Option<Repeats<S>>],
+    widths: &[usize],
+    var: Var,
+) -> Option<&'a Distinct<S>> {
+    let is_whole = var.start() == 0 && var.n_cols() == widths[var.node.index()];
+    let found = repeats.get(var.node.index())?.as_ref()?;
+    is_whole.then(|| found.distinct())
 }
 
 /// The value of `var` among the buffers of a pass.
@@ -79,6 +94,13 @@ impl<'a, S: Scalar> Forward<'a, S> {
         let within = |range: &Range<usize>| range.start.max(start)..range.end.min(end);
         let within = shared.iter().map(within).filter(|range| range.start < range.end);
         within.map(|range| range.start - start..range.end - start).collect()
+    }
+
+    /// The classes of the rows of the `i`-th input, where they are to be multiplied once each: wherever
+    /// that is less work, and in prediction always, so that a row has the same bits in any batch.
+    pub(crate) fn distinct(&self, i: usize) -> Option<&'a Distinct<S>> {
+        let distinct = distinct(self.repeats, self.widths, self.op_inputs[i])?;
+        (self.mode == Mode::Predict || distinct.pays()).then_some(distinct)
     }
 
     /// A parameter.
@@ -203,6 +225,10 @@ pub struct Backprop<'a, S> {
     pub(crate) mode: Mode,
     pub(crate) forward_statistics: &'a [f64],
     pub(crate) statistics: &'a [f64],
+    pub(crate) repeats: &'a [Option<Repeats<S>>],
+    /// By input: whether its gradient may be written class by class.
+    pub(crate) by_class: &'a [bool],
+    pub(crate) room: &'a mut ClassRoom<S>,
 }
 
 /// Whether a gradient is set or added to.
@@ -348,6 +374,40 @@ impl<'a, S: Scalar> Backprop<'a, S> {
         let node = var.node.index();
         let data = &mut self.before[node][var.start()..];
         Some(Sink { to: MatMut::new(data, self.rows, var.n_cols(), self.widths[node]), add })
+    }
+
+    /// The classes of the rows of the `i`-th input, where the forward pass multiplied them once each.
+    pub(crate) fn distinct(&self, i: usize) -> Option<&'a Distinct<S>> {
+        let distinct = distinct(self.repeats, self.widths, self.op_inputs[i])?;
+        distinct.pays().then_some(distinct)
+    }
+
+    /// Whether the gradient of the `i`-th input may stand class by class.
+    pub(crate) fn is_by_class(&self, i: usize) -> bool {
+        self.by_class[i]
+    }
+
+    /// [`Backprop::bank_gradient`] and [`Backprop::input_gradient`], beside one another.
+    pub(crate) fn product_gradients(
+        &mut self,
+        (param, n_cols): (usize, usize),
+        input: usize,
+    ) -> (Option<Sink<'_, S>>, Option<Sink<'_, S>>) {
+        let (flat, put) = (self.flat(param), self.input_sinks[input]);
+        let spec = self.params.layout().param(self.op_params[param]);
+        let [all, apart] = &mut self.param_gradients;
+        let dw = flat.map(|(flat, add)| {
+            let to = if flat == 0 { &mut **all } else { &mut **apart };
+            Sink { to: spec.bank_window_mut(to, n_cols), add }
+        });
+        let var = self.op_inputs[input];
+        let node = var.node.index();
+        let (before, width) = (&mut self.before[node], self.widths[node]);
+        let dx = put.map(|put| {
+            let to = MatMut::new(&mut before[var.start()..], self.rows, var.n_cols(), width);
+            Sink { to, add: put == Put::Add }
+        });
+        (dw, dx)
     }
 
     /// Where the gradient of the `i`-th parameter goes; `None` if nobody needs it.

@@ -1,8 +1,8 @@
 //! `Dense`: product + bias + activation + dropout, for one layer or many side by side.
 
-use crate::kernel::{Draws, Products, add, hash, vectorise};
+use crate::kernel::{ClassRoom, Distinct, Draws, Factor, Products, add, hash, vectorise};
 use crate::layers::{Activation, Dropout};
-use crate::{Backprop, Forward, Layout, MatMut, Mode, Op, OpPart, ParamId, Scalar, Var};
+use crate::{Backprop, Forward, Layout, Mat, MatMut, Mode, Op, OpPart, ParamId, Scalar, Var};
 
 /// One dense layer of a [`Dense`] op: y = dropout(act(x·W + b)).
 #[derive(Clone, Debug)]
@@ -23,7 +23,9 @@ pub struct Unit {
 ///
 /// Units that follow one another, read the same input and whose weights stand side by side in
 /// one bank are computed as one product: a layer of all experts and gates over one input costs
-/// one pass over that input. Units with inputs of their own are products on column views.
+/// one pass over that input. Units with inputs of their own are products on column views. Where the
+/// input's columns are functions of ids, each distinct id's values are multiplied once: see
+/// [`Op::columns_by_id`].
 #[derive(Debug)]
 pub struct Dense {
     inputs: Vec<Var>,
@@ -41,6 +43,9 @@ struct Product {
     first: usize,
     n_units: usize,
 }
+
+/// Fewer columns than these gain nothing from looking for rows that repeat.
+const MIN_COLUMNS: usize = 32;
 
 /// A unit's place in the output and among the op's parameters.
 #[derive(Debug)]
@@ -160,11 +165,11 @@ impl Dense {
     fn weights<S: Scalar>(
         &self,
         pass: &mut Backprop<'_, S>,
-        products: &mut Products<'_>,
+        (products, room): (&mut Products<'_>, &mut ClassRoom<S>),
         dz: &MatMut<'_, S>,
         product: &Product,
     ) {
-        let x = pass.input(product.input);
+        let (x, distinct) = (pass.input(product.input), self.distinct(pass, product));
         let end = product.first + product.n_units;
         let mut first = product.first;
         while first < end {
@@ -172,9 +177,17 @@ impl Dense {
             let alike = |&u: &usize| pass.wants_alike(weight, self.units[u].weight);
             let n = (first..end).take_while(alike).count();
             let (start, n_cols) = self.span(first, n);
+            let w = pass.param_bank(self.params[weight], n_cols);
             if let Some(sink) = pass.bank_gradient(weight, n_cols) {
                 let dz = dz.as_mat().columns(start, n_cols);
-                products.weights(product.input, sink.to, sink.add, x, dz);
+                match distinct {
+                    Some(distinct) => {
+                        let by = self.factor(product, first, w);
+                        let sink = Some(sink);
+                        products.backward_distinct(sink, None, (x, dz), by, distinct, room);
+                    }
+                    None => products.weights(product.input, sink.to, sink.add, x, dz),
+                }
             }
             first += n;
         }
@@ -182,6 +195,54 @@ impl Dense {
 }
 
 impl Dense {
+    /// The classes of a product's rows, where they are multiplied once each.
+    fn distinct<'a, S: Scalar>(
+        &self,
+        pass: &Backprop<'a, S>,
+        product: &Product,
+    ) -> Option<&'a Distinct<S>> {
+        pass.distinct(product.input).filter(|_| self.is_wide(product))
+    }
+
+    fn is_wide(&self, product: &Product) -> bool {
+        self.span(product.first, product.n_units).1 >= MIN_COLUMNS
+    }
+
+    /// The weights w of units from `first` on.
+    fn factor<'a, S>(&self, product: &Product, first: usize, w: Mat<'a, S>) -> Factor<'a, S> {
+        let start = self.units[first].start - self.units[product.first].start;
+        Factor { bank: product.input, start, w }
+    }
+
+    /// dW and dx at once, over the classes of the rows, as in plain training: where all units are live
+    /// and want the same. Returns whether that is so.
+    fn both<S: Scalar>(
+        &self,
+        pass: &mut Backprop<'_, S>,
+        (products, room): (&mut Products<'_>, &mut ClassRoom<S>),
+        dz: &MatMut<'_, S>,
+        product: &Product,
+    ) -> bool {
+        let Some(distinct) = self.distinct(pass, product) else { return false };
+        let first = self.units[product.first].weight;
+        let is_plain = |u: usize| {
+            pass.is_live(u)
+                && pass.resumed(u).is_none()
+                && pass.wants_alike(first, self.units[u].weight)
+        };
+        let mut units = product.first..product.first + product.n_units;
+        if !pass.is_by_class(product.input) || !units.all(is_plain) {
+            return false;
+        }
+        let (start, n_cols) = self.span(product.first, product.n_units);
+        let w = pass.param_bank(self.params[first], n_cols);
+        let (x, dz) = (pass.input(product.input), dz.as_mat().columns(start, n_cols));
+        let by = self.factor(product, product.first, w);
+        let (dw, dx) = pass.product_gradients((first, n_cols), product.input);
+        products.backward_distinct(dw, dx, (x, dz), by, distinct, room);
+        true
+    }
+
     /// Multiplies the dz that other passes left by the weights of their losses.
     fn scale_resumed<S: Scalar>(
         &self,
@@ -210,10 +271,12 @@ impl Dense {
     fn input<S: Scalar>(
         &self,
         pass: &mut Backprop<'_, S>,
-        products: &mut Products<'_>,
+        (products, room): (&mut Products<'_>, &mut ClassRoom<S>),
         dz: &MatMut<'_, S>,
         product: &Product,
     ) {
+        let distinct = self.distinct(pass, product).filter(|_| pass.is_by_class(product.input));
+        let x = pass.input(product.input);
         let end = product.first + product.n_units;
         let mut is_first = true;
         let mut first = product.first;
@@ -222,10 +285,17 @@ impl Dense {
             if pass.is_live(first) {
                 let (start, n_cols) = self.span(first, n);
                 let w = pass.param_bank(self.params[self.units[first].weight], n_cols);
-                let Some(sink) = pass.input_gradient(product.input) else { return };
+                let Some(mut sink) = pass.input_gradient(product.input) else { return };
                 let dz = dz.as_mat().columns(start, n_cols);
-                let bank = (product.input, start - self.units[product.first].start);
-                products.input(bank, sink.to, sink.add || !is_first, dz, w);
+                let by = self.factor(product, first, w);
+                sink.add |= !is_first;
+                match distinct {
+                    Some(distinct) => {
+                        let sink = Some(sink);
+                        products.backward_distinct(None, sink, (x, dz), by, distinct, room);
+                    }
+                    None => products.input((by.bank, by.start), sink.to, sink.add, dz, w),
+                }
                 is_first = false;
             }
             first += n;
@@ -275,6 +345,15 @@ impl<S: Scalar> Op<S> for Dense {
             let (start, n_cols) = self.span(p.first, p.n_units);
             let weight = self.params[self.units[p.first].weight];
             let (x, w) = (pass.input(p.input), pass.param_bank(weight, n_cols));
+            if let Some(distinct) = pass.distinct(p.input).filter(|_| self.is_wide(p)) {
+                let mut room = std::mem::take(pass.room);
+                let (mut y, _) = pass.output();
+                let by = Factor { bank: p.input, start: 0, w };
+                let y = y.columns(start, n_cols);
+                products.forward_distinct(y, x, by, distinct, &mut room);
+                *pass.room = room;
+                continue;
+            }
             let (shared, mut split) = (pass.shared_input(p.input), std::mem::take(pass.split));
             let (mut y, _) = pass.output();
             let by = (&mut products, p.input);
@@ -305,12 +384,21 @@ impl<S: Scalar> Op<S> for Dense {
 
     fn backward(&self, pass: &mut Backprop<'_, S>) {
         let (mut dz, mut products) = (pass.take_gradient(), pass.take_products());
+        let mut room = std::mem::take(pass.room);
         self.through_activation(pass, &mut dz);
         for p in &self.products {
-            self.weights(pass, &mut products, &dz, p);
+            if self.both(pass, (&mut products, &mut room), &dz, p) {
+                continue;
+            }
+            self.weights(pass, (&mut products, &mut room), &dz, p);
             self.scale_resumed(pass, &mut dz, p);
-            self.input(pass, &mut products, &dz, p);
+            self.input(pass, (&mut products, &mut room), &dz, p);
         }
+        *pass.room = room;
+    }
+
+    fn takes_repeats(&self, i: usize) -> bool {
+        self.products.iter().any(|product| product.input == i && self.is_wide(product))
     }
 
     fn skips_dead_parts(&self) -> bool {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::op::{Ids, Lookup, RowGradients};
 use crate::{
-    Backprop, Forward, IdSlot, ListSlot, Op, OpPart, Scalar, SharedSlots, SparseGradient, TableId,
+    Backprop, ColumnsById, Forward, IdSlot, ListSlot, Op, OpPart, Scalar, SharedSlots, SparseGradient, TableId,
     ValueSlot,
 };
 
@@ -140,6 +140,19 @@ impl<S: Scalar> Op<S> for Embed {
             start = end;
         }
         columns
+    }
+
+    fn columns_by_id(&self) -> Vec<ColumnsById> {
+        let mut start = 0;
+        let by_id = self.parts.iter().filter_map(|part| {
+            let columns = start..start + part.n_cols();
+            start = columns.end;
+            match *part {
+                Part::Lookup { slot, .. } => Some(ColumnsById { columns, slot }),
+                Part::Pooled { .. } | Part::Values { .. } => None,
+            }
+        });
+        by_id.collect()
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {

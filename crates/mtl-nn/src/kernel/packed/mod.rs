@@ -14,6 +14,7 @@
 mod amx;
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
 mod emulator;
+mod parts;
 mod products;
 mod room;
 mod spans;

@@ -15,10 +15,10 @@ use crate::{Mat, MatMut, Scalar};
 #[derive(Clone, Debug)]
 pub(crate) struct Bank {
     engine: (Format, Tile),
-    n_in: usize,
-    n_out: usize,
-    forward: Room,
-    transposed: Room,
+    pub(super) n_in: usize,
+    pub(super) n_out: usize,
+    pub(super) forward: Room,
+    pub(super) transposed: Room,
 }
 
 impl Bank {
@@ -82,7 +82,7 @@ fn has_kernel<S: Scalar>(n_in: usize, n_out: usize) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
     left: Room,
-    right: Room,
+    pub(super) right: Room,
     spans: Spans,
 }
 
@@ -92,16 +92,16 @@ pub(crate) struct Scratch {
 /// they are.
 #[derive(Debug)]
 pub struct Products<'a> {
-    ours: Option<Ours<'a>>,
+    pub(super) ours: Option<Ours<'a>>,
 }
 
 /// Kernels of ours.
 #[derive(Debug)]
-struct Ours<'a> {
-    engine: (Format, Tile),
+pub(super) struct Ours<'a> {
+    pub(super) engine: (Format, Tile),
     /// None of a prediction whose weights are not packed.
-    banks: &'a [Option<Bank>],
-    scratch: &'a mut Scratch,
+    pub(super) banks: &'a [Option<Bank>],
+    pub(super) scratch: &'a mut Scratch,
 }
 
 impl<'a> Products<'a> {
@@ -272,7 +272,7 @@ impl<'a> Products<'a> {
 }
 
 /// B, whose inner dimension runs down the rows.
-fn right<'s>((format, tile): (Format, Tile), b: Mat<'s, f32>, scratch: &'s mut Room) -> Right<'s> {
+pub(super) fn right<'s>((format, tile): (Format, Tile), b: Mat<'s, f32>, scratch: &'s mut Room) -> Right<'s> {
     // Lines further apart than in a panel come as fast as they are needed: packing did not pay. AVX2
     // reads a line more often.
     if format == Format::Plain && tile != Tile::Avx2 && b.cols().is_multiple_of(HALF) {

@@ -80,6 +80,9 @@ pub(super) enum Right<'a> {
     Lines { words: &'a [u32], cols: usize, total: usize, spans: &'a [Range<usize>] },
     /// Values where they lie, rows × columns; columns fill whole registers.
     Values(Mat<'a, f32>),
+    /// Half a panel's columns of `inner` lines, `step` words from line to line, of which `cols` are
+    /// stored.
+    Strip { words: &'a [u32], step: usize, inner: usize, cols: usize },
 }
 
 impl Right<'_> {
@@ -89,6 +92,7 @@ impl Right<'_> {
             Self::Panels { inner, cols, .. } => (inner, cols),
             Self::Lines { cols, spans, .. } => (spans.iter().map(Range::len).sum(), cols),
             Self::Values(b) => (b.rows(), b.cols()),
+            Self::Strip { inner, cols, .. } => (inner, cols),
         }
     }
 
@@ -118,6 +122,11 @@ impl Right<'_> {
             Self::Values(b) => {
                 assert!(start + width <= b.cols(), "whole registers");
                 (b.columns(start, width).data().as_ptr().cast(), b.stride())
+            }
+            Self::Strip { words, step, inner, .. } => {
+                let last = inner.saturating_sub(1) * step + HALF;
+                assert!(start == 0 && width == HALF && last <= words.len(), "a strip's words");
+                (words.as_ptr(), step)
             }
         }
     }
