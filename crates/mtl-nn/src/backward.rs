@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::op::{ParamSink, Put};
+use crate::op::{ByClass, ParamSink, Put};
 use crate::plan::{Item, push_item};
 use crate::reach::{Reach, beneath};
 use crate::{Graph, NodeId, OpPart, Scalar, TableId, Var, Wanted};
@@ -15,9 +15,8 @@ pub(crate) struct BackwardStep {
     pub(crate) fills: Vec<(NodeId, Range<usize>)>,
     pub(crate) inputs: Vec<Option<Put>>,
     pub(crate) params: Vec<Option<ParamSink>>,
-    /// By input: whether its gradient goes to tables alone, which add up the rows of an id, so that it may
-    /// stand in one of them.
-    pub(crate) by_class: Vec<bool>,
+    /// By input.
+    pub(crate) by_class: Vec<ByClass>,
     /// By part of the op: see [`crate::Backprop::is_live`].
     pub(crate) live: Vec<bool>,
     /// By part of the op, the loss whose pass left what this one goes on from; empty if it resumes
@@ -46,6 +45,8 @@ pub struct Backward {
     steps: Vec<BackwardStep>,
     phases: Vec<Vec<Item>>,
     lookups: Vec<NodeId>,
+    /// By lookup: whether all of its gradient is written class by class, where rows repeat.
+    heads: Vec<bool>,
     tables: Vec<TableId>,
     /// By node: the columns whose gradients are written; empty where there is none.
     written: Vec<Vec<bool>>,
@@ -69,7 +70,8 @@ impl Backward {
     }
 
     fn of<S: Scalar>(roots: &[NodeId], state: Scheduling<'_, S>) -> Self {
-        let Scheduling { graph, wanted, steps, lookups, written, .. } = state;
+        let Scheduling { graph, wanted, mut steps, lookups, written, .. } = state;
+        let heads = only_heads(graph, &mut steps, &lookups);
         let mut tables: Vec<_> = lookups
             .iter()
             .flat_map(|n| graph.nodes()[n.index()].op().lookups())
@@ -83,7 +85,7 @@ impl Backward {
             let barrier = step.runs() && graph.nodes()[step.node.index()].op().n_statistics() > 0;
             push_item(&mut phases, i, barrier);
         }
-        Self { roots: roots.to_vec(), steps, phases, lookups, tables, written }
+        Self { roots: roots.to_vec(), steps, phases, lookups, heads, tables, written }
     }
 
     /// The nodes whose gradients the caller seeds.
@@ -94,6 +96,11 @@ impl Backward {
     /// The nodes with lookups whose gradients are left for [`crate::Op::scatter`].
     pub fn lookups(&self) -> &[NodeId] {
         &self.lookups
+    }
+
+    /// By lookup: whether all of its gradient is written class by class, where rows repeat.
+    pub(crate) fn heads(&self) -> &[bool] {
+        &self.heads
     }
 
     /// The tables that receive gradients, sorted.
@@ -123,6 +130,40 @@ impl Backward {
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+}
+
+/// By lookup, whether all that is written to its gradient is written class by class; the steps are told.
+fn only_heads<S: Scalar>(
+    graph: &Graph<S>,
+    steps: &mut [BackwardStep],
+    lookups: &[NodeId],
+) -> Vec<bool> {
+    let inputs = |step: &BackwardStep| graph.nodes()[step.node.index()].op().inputs();
+    let alone = |&lookup: &NodeId| {
+        steps.iter().all(|step| {
+            let op = graph.nodes()[step.node.index()].op();
+            let width = graph.widths()[lookup.index()];
+            let writes = |i: usize| step.inputs[i].is_some() && op.inputs()[i].node == lookup;
+            let by_class = |i: usize| {
+                let is_whole = op.inputs()[i].n_cols() == width;
+                step.by_class[i] == ByClass::Beside && is_whole && op.takes_repeats(i)
+            };
+            (0..op.inputs().len()).all(|i| !writes(i) || by_class(i))
+                && step.fills.iter().all(|(node, _)| *node != lookup)
+        })
+    };
+    let heads: Vec<bool> = lookups.iter().map(alone).collect();
+    for step in steps {
+        let inputs = inputs(step);
+        for (by_class, var) in step.by_class.iter_mut().zip(inputs) {
+            let is_alone =
+                lookups.iter().zip(&heads).any(|(node, &alone)| alone && *node == var.node);
+            if is_alone && *by_class == ByClass::Beside {
+                *by_class = ByClass::Alone;
+            }
+        }
+    }
+    heads
 }
 
 /// Where a schedule goes on from the gradients that others left.
@@ -270,12 +311,7 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
         if !op.lookups().is_empty() {
             self.lookups.push(node); // its gradient is read by `scatter` after the pass
         }
-        let by_class = |var: &Var| {
-            let wanted = &self.wanted.columns[var.node.index()];
-            !self.graph.nodes()[var.node.index()].op().lookups().is_empty()
-                && !wanted.contains(&true)
-        };
-        let by_class = op.inputs().iter().map(by_class).collect();
+        let by_class = op.inputs().iter().map(|var| self.by_class(var.node)).collect();
         let left = &self.wanted.left[node.index()];
         let leaves = live_parts().any(|part| left[part.columns.clone()].contains(&true));
         let resumed = self.resumed.map(|resumed| &resumed.losses[node.index()]);
@@ -285,6 +321,13 @@ impl<'g, S: Scalar> Scheduling<'g, S> {
         if step.runs() || !step.fills.is_empty() {
             self.steps.push(step);
         }
+    }
+
+    /// How the gradient of a node may be written, before what its consumers do is known.
+    fn by_class(&self, node: NodeId) -> ByClass {
+        let is_read = self.wanted.columns[node.index()].contains(&true);
+        let goes_to_tables = !self.graph.nodes()[node.index()].op().columns_by_id().is_empty();
+        if goes_to_tables && !is_read { ByClass::Beside } else { ByClass::No }
     }
 
     /// How an op writes to the gradient of an input of which its live parts read those columns.

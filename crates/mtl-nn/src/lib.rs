@@ -46,6 +46,6 @@ pub use repeats::ColumnsById;
 pub use scalar::Scalar;
 pub use shared::SharedSlots;
 pub use sparse::SparseGradient;
-pub use step::{LossWeights, SHARD_ROWS, Seen, Shared, Step, StepReport, Weigh};
+pub use step::{LossWeights, SHARD_ROWS, Seen, Shared, Step, StepReport, Weigh, shard_rows};
 pub use wanted::Wanted;
 pub use workspace::{Pass, Workspace};

@@ -11,10 +11,13 @@ use crate::packed::PackedWeights;
 use crate::workspace::Pass;
 use crate::{
     Batch, Frozen, Graph, MatMut, Mode, Params, Plan, Result, SHARD_ROWS, Scalar, SharedSlots, Var,
-    Workspace,
+    Workspace, shard_rows,
 };
 
-/// A request of so many rows, and no more than a shard, is two threads' work.
+/// A batch of no more rows is a request: it waits for no other thread than one, and packs no weights.
+const REQUEST_ROWS: usize = 256;
+
+/// A request of so many rows is two threads' work.
 const SPLIT_ROWS: usize = 65;
 
 /// Computes chosen outputs of a graph, in parallel over shards, with buffers kept between calls.
@@ -80,7 +83,7 @@ impl<S: Scalar> Predictor<S> {
         Ok(Array2::from_shape_vec((batch.rows, width), out).expect("rows × width values"))
     }
 
-    /// As [`Predictor::predict`] into a row-major buffer. For more rows than a shard has, the weights are
+    /// As [`Predictor::predict`] into a row-major buffer. For more rows than a request has, 256, the weights are
     /// packed first: for this call alone, since `params` may have changed by the next.
     ///
     /// # Errors
@@ -94,7 +97,7 @@ impl<S: Scalar> Predictor<S> {
         batch: &Batch<S>,
         out: &mut [S],
     ) -> Result<()> {
-        if batch.rows <= SHARD_ROWS {
+        if batch.rows <= REQUEST_ROWS {
             return self.run(params, &PackedWeights::none(self.kernels), batch, out);
         }
         let packed = self.packed.take();
@@ -151,7 +154,7 @@ impl<S: Scalar> Predictor<S> {
                 workspace.share(&self.graph, &self.plan, &shared);
             }
         }
-        if batch.rows <= SHARD_ROWS {
+        if batch.rows <= REQUEST_ROWS {
             let by = (params, packed);
             // A row has the same bits in a part of any size where the kernels are ours.
             if batch.rows < SPLIT_ROWS || workers == 1 || !packed.kernels().keep_order::<S>() {
@@ -167,10 +170,11 @@ impl<S: Scalar> Predictor<S> {
             });
             return Ok(());
         }
-        let shards = out.par_chunks_mut(SHARD_ROWS * width).enumerate();
+        let size = shard_rows(batch.rows);
+        let shards = out.par_chunks_mut(size * width).enumerate();
         shards.for_each(|(i, out)| {
             let worker = rayon::current_thread_index().unwrap_or(0);
-            self.shard((params, packed), batch, i * SHARD_ROWS, out, worker);
+            self.shard((params, packed), batch, i * size, out, worker);
         });
         Ok(())
     }

@@ -36,6 +36,32 @@ pub(crate) struct Repeats<S> {
     index: Vec<u32>,
 }
 
+/// By run of columns, the first row of each class: the rows that stand for all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heads {
+    rows: Vec<u32>,
+    /// By run, where its rows end; empty where every row stands for itself.
+    ends: Vec<usize>,
+}
+
+impl Heads {
+    /// The rows of a run; `None` where every row stands for itself.
+    pub(crate) fn run(&self, run: usize) -> Option<&[u32]> {
+        let start = if run == 0 { 0 } else { *self.ends.get(run - 1)? };
+        Some(&self.rows[start..*self.ends.get(run)?])
+    }
+
+    /// Those of some classes.
+    pub(crate) fn copy<S: Scalar>(&mut self, distinct: Option<&Distinct<S>>) {
+        self.rows.clear();
+        self.ends.clear();
+        if let Some(distinct) = distinct {
+            self.rows.extend_from_slice(distinct.heads());
+            self.ends.extend_from_slice(distinct.ends());
+        }
+    }
+}
+
 const EMPTY: u32 = u32::MAX;
 
 impl<S: Scalar> Repeats<S> {
@@ -49,9 +75,8 @@ impl<S: Scalar> Repeats<S> {
         Some(Self { runs, distinct, index: Vec::new() })
     }
 
-    /// Looks at the rows of a shard: `x` is the node's value, `ids` gives their ids of a slot.
-    pub(crate) fn find<'i>(&mut self, x: Mat<'_, S>, ids: impl Fn(IdSlot) -> &'i [u32]) {
-        let rows = x.rows();
+    /// Looks at the rows of a shard, whose ids of a slot `ids` gives.
+    pub(crate) fn find<'i>(&mut self, rows: usize, ids: impl Fn(IdSlot) -> &'i [u32]) {
         let size = (2 * rows).next_power_of_two().max(16);
         let shift = 32 - size.trailing_zeros();
         self.distinct.reset(rows);
@@ -77,7 +102,12 @@ impl<S: Scalar> Repeats<S> {
                 }
             }
         }
-        self.distinct.close(x);
+        self.distinct.close();
+    }
+
+    /// Takes the values of the first row of each class from the node's value.
+    pub(crate) fn fill(&mut self, x: Mat<'_, S>) {
+        self.distinct.fill(x);
     }
 
     /// The classes that were found.

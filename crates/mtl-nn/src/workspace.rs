@@ -7,7 +7,7 @@ use crate::kernel::{ClassRoom, Precision, Products, Scratch, vectorise};
 use crate::op::{Backprop, Forward};
 use crate::packed::PackedWeights;
 use crate::plan::{Item, is_training};
-use crate::repeats::Repeats;
+use crate::repeats::{Heads, Repeats};
 use crate::shared::{SharedSlots, Split};
 use crate::{Backward, Batch, Graph, Mat, Mode, NodeId, Params, Plan, Scalar, Var};
 
@@ -29,6 +29,8 @@ pub struct Workspace<S> {
     split: Split<S>,
     /// By node, which rows repeat, where an op of the plan asks.
     repeats: Vec<Option<Repeats<S>>>,
+    /// By node: whether ops that ask are all that reads its value.
+    only_heads: Vec<bool>,
     room: ClassRoom<S>,
     scratch: Scratch,
 }
@@ -70,10 +72,12 @@ impl<S: Scalar> Workspace<S> {
             shared: Vec::new(),
             shared_slots: SharedSlots::default(),
             split: Split::default(),
-            repeats: repeats(graph, plan),
+            repeats: Vec::new(),
+            only_heads: Vec::new(),
             room: ClassRoom::default(),
             scratch: Scratch::default(),
         };
+        (workspace.repeats, workspace.only_heads) = repeats(graph, plan);
         for id in plan.nodes() {
             let (i, node) = (id.index(), &graph.nodes()[id.index()]);
             workspace.values[i] = vec![S::zero(); capacity * node.n_cols()];
@@ -215,6 +219,7 @@ impl<S: Scalar> Workspace<S> {
         for &item in phase {
             let (Item::Run(i) | Item::Gather(i)) = item;
             let node = &graph.nodes()[i];
+            let own = self.find_repeats(i, takes_repeats, pass);
             let (before, rest) = self.values.split_at_mut(i);
             let mut forward = Forward {
                 rows: pass.rows,
@@ -232,6 +237,10 @@ impl<S: Scalar> Workspace<S> {
                 shared: &self.shared,
                 split: &mut self.split,
                 repeats: if takes_repeats { &self.repeats } else { &[] },
+                own: match (own, &self.repeats[i]) {
+                    (true, Some(repeats)) => Some(repeats.distinct()),
+                    _ => None,
+                },
                 room: &mut self.room,
             };
             match item {
@@ -240,9 +249,7 @@ impl<S: Scalar> Workspace<S> {
             }
             if takes_repeats && let Some(repeats) = &mut self.repeats[i] {
                 let width = node.n_cols();
-                let x = Mat::new(&self.values[i], pass.rows, width, width);
-                let rows = pass.first_row..pass.first_row + pass.rows;
-                repeats.find(x, |slot| &pass.batch.id_column(slot)[rows.clone()]);
+                repeats.fill(Mat::new(&self.values[i], pass.rows, width, width));
             }
         }
     }
@@ -314,9 +321,30 @@ impl<S: Scalar> Workspace<S> {
         }
     }
 
-    /// Exchanges the gradient buffer of a lookup node for one that outlives the shard's pass.
-    pub(crate) fn swap_gradient(&mut self, node: NodeId, buffer: &mut Vec<S>) {
+    /// Finds out which rows of a node repeat, if anybody asks; returns whether of repeated rows the
+    /// first is all that is read.
+    fn find_repeats(&mut self, node: usize, takes_repeats: bool, pass: Pass<'_, S>) -> bool {
+        let Some(repeats) = self.repeats[node].as_mut().filter(|_| takes_repeats) else {
+            return false;
+        };
+        let rows = pass.first_row..pass.first_row + pass.rows;
+        repeats.find(pass.rows, |slot| &pass.batch.id_column(slot)[rows.clone()]);
+        self.only_heads[node] && (pass.mode == Mode::Predict || repeats.distinct().pays())
+    }
+
+    /// Exchanges the gradient buffer of a lookup node for one that outlives the shard's pass, and says
+    /// which rows of it stand for all; `by_class` is whether all of it was written class by class.
+    pub(crate) fn swap_gradient(
+        &mut self,
+        (node, by_class): (NodeId, bool),
+        buffer: &mut Vec<S>,
+        heads: &mut Heads,
+        packed: &PackedWeights,
+    ) {
         std::mem::swap(&mut self.gradients[node.index()], buffer);
+        let repeats = self.repeats[node.index()].as_ref();
+        let distinct = repeats.map(Repeats::distinct).filter(|distinct| distinct.pays());
+        heads.copy(distinct.filter(|_| by_class && takes_repeats(Some(packed))));
     }
 
     /// Multiplies some columns of a node's gradient; by zero, whatever they hold.
@@ -354,20 +382,26 @@ impl<S: Scalar> Workspace<S> {
     }
 }
 
-/// Room for what is known of the rows of each node, where an op of the plan asks.
-fn repeats<S: Scalar>(graph: &Graph<S>, plan: &Plan) -> Vec<Option<Repeats<S>>> {
-    let mut asked = vec![false; graph.nodes().len()];
+/// Room for what is known of the rows of each node, where an op of the plan asks; and whether all ops
+/// that read the node do.
+fn repeats<S: Scalar>(graph: &Graph<S>, plan: &Plan) -> (Vec<Option<Repeats<S>>>, Vec<bool>) {
+    let n = graph.nodes().len();
+    let (mut asked, mut only) = (vec![false; n], vec![true; n]);
+    plan.targets().iter().for_each(|node| only[node.index()] = false);
     for node in plan.nodes() {
         let op = graph.nodes()[node.index()].op();
         for (i, input) in op.inputs().iter().enumerate() {
-            asked[input.node.index()] |= op.takes_repeats(i);
+            let is_whole = input.n_cols() == graph.widths()[input.node.index()];
+            let takes = is_whole && op.takes_repeats(i);
+            asked[input.node.index()] |= takes;
+            only[input.node.index()] &= takes;
         }
     }
     let of_node = |(node, asked): (&crate::Node<S>, bool)| {
         let found = || Repeats::new(node.op().columns_by_id(), node.n_cols());
         asked.then(found).flatten()
     };
-    graph.nodes().iter().zip(asked).map(of_node).collect()
+    (graph.nodes().iter().zip(asked).map(of_node).collect(), only)
 }
 
 /// Whether repeated rows are worth looking for: bf16 products are too fast for the sums that they

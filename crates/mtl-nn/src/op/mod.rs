@@ -14,11 +14,11 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 pub use pass::{Backprop, Forward, RowGradients, Sink};
-pub(crate) use pass::{ParamSink, Put};
+pub(crate) use pass::{ByClass, ParamSink, Put};
 
 use crate::{
-    Batch, ColumnsById, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SharedSlots, SparseGradient, TableId,
-    ValueSlot,
+    Batch, ColumnsById, Graph, IdSlot, ListSlot, ParamId, Params, Scalar, SharedSlots,
+    SparseGradient, TableId, ValueSlot,
 };
 
 /// A node of a graph.
@@ -180,7 +180,8 @@ pub trait Op<S: Scalar>: Any + Debug + Send + Sync {
 
     /// The output columns that are a function of one id a row, in order: rows of one id hold the same
     /// values there. A dense layer over them multiplies each id's values once a shard, and writes the
-    /// gradient of all of them into the first of its rows: [`Op::scatter`] adds it to the id's row.
+    /// gradient of all of them into the first of its rows: see [`Forward::rows_read`] and
+    /// [`RowGradients::heads`].
     fn columns_by_id(&self) -> Vec<ColumnsById> {
         Vec::new()
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Mode, NodeId, Var};
 use crate::kernel::{ClassRoom, Distinct, Products};
-use crate::repeats::Repeats;
+use crate::repeats::{Heads, Repeats};
 use crate::shared::Split;
 use crate::{
     Batch, IdSlot, ListRows, ListSlot, Mat, MatMut, ParamId, Params, Scalar, TableId, ValueSlot,
@@ -29,6 +29,8 @@ pub struct Forward<'a, S> {
     pub(crate) split: &'a mut Split<S>,
     /// By node; none where nobody asks.
     pub(crate) repeats: &'a [Option<Repeats<S>>],
+    /// The classes of the op's own rows, if nobody reads any but the first of each.
+    pub(crate) own: Option<&'a Distinct<S>>,
     pub(crate) room: &'a mut ClassRoom<S>,
 }
 
@@ -94,6 +96,12 @@ impl<'a, S: Scalar> Forward<'a, S> {
         let within = |range: &Range<usize>| range.start.max(start)..range.end.min(end);
         let within = shared.iter().map(within).filter(|range| range.start < range.end);
         within.map(|range| range.start - start..range.end - start).collect()
+    }
+
+    /// The rows of which somebody reads the `run`-th of [`crate::Op::columns_by_id`]; `None` for all
+    /// rows. What the op writes into others is of no use.
+    pub fn rows_read(&self, run: usize) -> Option<&'a [u32]> {
+        self.own.map(|distinct| distinct.heads_of(run))
     }
 
     /// The classes of the rows of the `i`-th input, where they are to be multiplied once each: wherever
@@ -227,7 +235,7 @@ pub struct Backprop<'a, S> {
     pub(crate) statistics: &'a [f64],
     pub(crate) repeats: &'a [Option<Repeats<S>>],
     /// By input: whether its gradient may be written class by class.
-    pub(crate) by_class: &'a [bool],
+    pub(crate) by_class: &'a [ByClass],
     pub(crate) room: &'a mut ClassRoom<S>,
 }
 
@@ -236,6 +244,18 @@ pub struct Backprop<'a, S> {
 pub(crate) enum Put {
     Set,
     Add,
+}
+
+/// How the gradient of an input may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByClass {
+    /// Row by row.
+    No,
+    /// The sum over a class of rows in its first row: it goes to tables alone, which add up the rows of
+    /// an id.
+    Beside,
+    /// As [`ByClass::Beside`], and so do all other ops: rows that are no class's first are never read.
+    Alone,
 }
 
 /// Where the gradient of a parameter goes.
@@ -382,8 +402,8 @@ impl<'a, S: Scalar> Backprop<'a, S> {
         distinct.pays().then_some(distinct)
     }
 
-    /// Whether the gradient of the `i`-th input may stand class by class.
-    pub(crate) fn is_by_class(&self, i: usize) -> bool {
+    /// How the gradient of the `i`-th input may stand.
+    pub(crate) fn by_class(&self, i: usize) -> ByClass {
         self.by_class[i]
     }
 
@@ -468,12 +488,19 @@ pub struct RowGradients<'a, S> {
     pub first_row: usize,
     /// rows × [`crate::Op::n_cols`].
     pub gradient: Mat<'a, S>,
+    pub(crate) heads: &'a Heads,
 }
 
 impl<'a, S: Scalar> RowGradients<'a, S> {
     /// The ids of a slot, for these rows.
     pub fn ids(&self, slot: IdSlot) -> &'a [u32] {
         &self.batch.id_column(slot)[self.first_row..self.first_row + self.gradient.rows()]
+    }
+
+    /// The rows that hold the gradient of the `run`-th of [`crate::Op::columns_by_id`]: each the sum over
+    /// the rows of its id; `None` where each row holds its own.
+    pub fn heads(&self, run: usize) -> Option<&'a [u32]> {
+        self.heads.run(run)
     }
 
     /// The lists of a slot, for these rows.

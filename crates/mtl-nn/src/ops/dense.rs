@@ -2,6 +2,7 @@
 
 use crate::kernel::{ClassRoom, Distinct, Draws, Factor, Products, add, hash, vectorise};
 use crate::layers::{Activation, Dropout};
+use crate::op::ByClass;
 use crate::{Backprop, Forward, Layout, Mat, MatMut, Mode, Op, OpPart, ParamId, Scalar, Var};
 
 /// One dense layer of a [`Dense`] op: y = dropout(act(x·W + b)).
@@ -184,7 +185,14 @@ impl Dense {
                     Some(distinct) => {
                         let by = self.factor(product, first, w);
                         let sink = Some(sink);
-                        products.backward_distinct(sink, None, (x, dz), by, distinct, room);
+                        products.backward_distinct(
+                            sink,
+                            None,
+                            (x, dz),
+                            by,
+                            (distinct, false),
+                            room,
+                        );
                     }
                     None => products.weights(product.input, sink.to, sink.add, x, dz),
                 }
@@ -231,15 +239,17 @@ impl Dense {
                 && pass.wants_alike(first, self.units[u].weight)
         };
         let mut units = product.first..product.first + product.n_units;
-        if !pass.is_by_class(product.input) || !units.all(is_plain) {
+        let by_class = pass.by_class(product.input);
+        if by_class == ByClass::No || !units.all(is_plain) {
             return false;
         }
+        let classes = (distinct, by_class == ByClass::Alone);
         let (start, n_cols) = self.span(product.first, product.n_units);
         let w = pass.param_bank(self.params[first], n_cols);
         let (x, dz) = (pass.input(product.input), dz.as_mat().columns(start, n_cols));
         let by = self.factor(product, product.first, w);
         let (dw, dx) = pass.product_gradients((first, n_cols), product.input);
-        products.backward_distinct(dw, dx, (x, dz), by, distinct, room);
+        products.backward_distinct(dw, dx, (x, dz), by, classes, room);
         true
     }
 
@@ -275,7 +285,8 @@ impl Dense {
         dz: &MatMut<'_, S>,
         product: &Product,
     ) {
-        let distinct = self.distinct(pass, product).filter(|_| pass.is_by_class(product.input));
+        let by_class = pass.by_class(product.input);
+        let distinct = self.distinct(pass, product).filter(|_| by_class != ByClass::No);
         let x = pass.input(product.input);
         let end = product.first + product.n_units;
         let mut is_first = true;
@@ -291,8 +302,14 @@ impl Dense {
                 sink.add |= !is_first;
                 match distinct {
                     Some(distinct) => {
-                        let sink = Some(sink);
-                        products.backward_distinct(None, sink, (x, dz), by, distinct, room);
+                        products.backward_distinct(
+                            None,
+                            Some(sink),
+                            (x, dz),
+                            by,
+                            (distinct, by_class == ByClass::Alone),
+                            room,
+                        );
                     }
                     None => products.input((by.bank, by.start), sink.to, sink.add, dz, w),
                 }
@@ -452,6 +469,7 @@ impl<S: Scalar> Mask<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::{Embed, Part};
     use crate::params::NewParam;
     use crate::{GraphBuilder, Init, Result, Role, check};
 
@@ -489,6 +507,69 @@ mod tests {
             for rate in [0.0, 0.4] {
                 build(activation, rate)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Units wide enough to look for rows that repeat, over columns of ids, pooled lists and values; in
+    /// some shards of the check ids repeat and in some they do not.
+    fn over_ids(b: &mut GraphBuilder<f64>, n_ids: usize) -> Result<Var> {
+        let mut parts = Vec::new();
+        for name in ["user", "item"] {
+            let slot = b.ids(name);
+            let path = format!("embedding.{name}.table");
+            let table = b.table(path, n_ids, 3, Init::Uniform(0.5))?;
+            parts.push(Part::Lookup { slot, table, dim: 3 });
+            let slot = b.values(&format!("price_{name}"), 2)?;
+            parts.push(Part::Values { slot, n_cols: 2 });
+            let (slot, mean) = (b.lists(&format!("history_{name}"), 3)?, true);
+            parts.push(Part::Pooled { slot, table, dim: 3, mean });
+        }
+        b.push("x", Embed::new(parts))
+    }
+
+    fn wide(b: &mut GraphBuilder<f64>, name: &str, x: Var, cols: [usize; 2]) -> Result<Var> {
+        let member = |i: usize| NewParam {
+            path: format!("{name}.{i}.weight"),
+            cols: cols[i],
+            init: Init::GlorotUniform,
+        };
+        let weights = b.bank(x.n_cols(), Role::Weight, vec![member(0), member(1)])?;
+        let unit = |weight| Unit {
+            input: x,
+            weight,
+            bias: None,
+            activation: Activation::Tanh,
+            dropout: None,
+        };
+        let op = Dense::new(b.layout(), weights.into_iter().map(unit).collect());
+        b.push(name, op)
+    }
+
+    #[test]
+    fn finite_differences_where_rows_repeat() -> Result<()> {
+        for n_ids in [1, 2, 4] {
+            let mut b = GraphBuilder::new();
+            let x = over_ids(&mut b, n_ids)?;
+            let (y, z) = (wide(&mut b, "y", x, [20, 15])?, wide(&mut b, "z", x, [30, 9])?);
+            check::gradients(b, &[y, z])?;
+        }
+        Ok(())
+    }
+
+    /// Other readers of x give each row a gradient of its own.
+    #[test]
+    fn finite_differences_where_rows_repeat_for_one_of_two_readers() -> Result<()> {
+        for reads_first in [false, true] {
+            let mut b = GraphBuilder::new();
+            let x = over_ids(&mut b, 2)?;
+            let narrow = if reads_first { Some(wide(&mut b, "narrow", x, [3, 2])?) } else { None };
+            let y = wide(&mut b, "y", x, [40, 3])?;
+            let some = match narrow {
+                Some(narrow) => narrow,
+                None => b.push("some", crate::ops::Sigmoid::new(x.columns(1, 4)))?,
+            };
+            check::gradients(b, &[y, some])?;
         }
         Ok(())
     }

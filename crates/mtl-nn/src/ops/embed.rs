@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::op::{Ids, Lookup, RowGradients};
 use crate::{
-    Backprop, ColumnsById, Forward, IdSlot, ListSlot, Op, OpPart, Scalar, SharedSlots, SparseGradient, TableId,
-    ValueSlot,
+    Backprop, ColumnsById, Forward, IdSlot, ListSlot, Op, OpPart, Scalar, SharedSlots,
+    SparseGradient, TableId, ValueSlot,
 };
 
 /// One part of the concatenation.
@@ -156,17 +156,24 @@ impl<S: Scalar> Op<S> for Embed {
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
-        let mut start = 0;
+        let (mut start, mut run) = (0, 0);
         for &part in &self.parts {
             let n = part.n_cols();
             match part {
                 Part::Lookup { slot, table, dim } => {
-                    let (ids, table) = (pass.ids(slot), pass.table(table));
+                    let (ids, table, rows) =
+                        (pass.ids(slot), pass.table(table), pass.rows_read(run));
                     let (mut x, _) = pass.output();
-                    for (r, &id) in ids.iter().enumerate() {
-                        let row = &table[id as usize * dim..(id as usize + 1) * dim];
-                        x.row(r)[start..start + n].copy_from_slice(row);
+                    let mut copy = |r: usize| {
+                        let id = ids[r] as usize;
+                        x.row(r)[start..start + n]
+                            .copy_from_slice(&table[id * dim..(id + 1) * dim]);
+                    };
+                    match rows {
+                        Some(rows) => rows.iter().for_each(|&r| copy(r as usize)),
+                        None => (0..ids.len()).for_each(copy),
                     }
+                    run += 1;
                 }
                 Part::Pooled { slot, table, dim, mean } => {
                     let (lists, table) = (pass.lists(slot), pass.table(table));
@@ -190,12 +197,17 @@ impl<S: Scalar> Op<S> for Embed {
     fn backward(&self, _: &mut Backprop<'_, S>) {} // a leaf: tables get theirs by `scatter`
 
     fn scatter(&self, wanted: TableId, rows: &RowGradients<'_, S>, sink: &mut SparseGradient<S>) {
-        let mut start = 0;
+        let (mut start, mut run) = (0, 0);
         for &part in &self.parts {
             match part {
                 Part::Lookup { slot, table, dim } if table == wanted => {
-                    for (r, &id) in rows.ids(slot).iter().enumerate() {
-                        sink.add(id, &rows.gradient.row(r)[start..start + dim]);
+                    let ids = rows.ids(slot);
+                    let mut add = |r: usize| {
+                        sink.add(ids[r], &rows.gradient.row(r)[start..start + dim]);
+                    };
+                    match rows.heads(run) {
+                        Some(heads) => heads.iter().for_each(|&r| add(r as usize)),
+                        None => (0..ids.len()).for_each(add),
                     }
                 }
                 Part::Pooled { slot, table, dim, mean } if table == wanted => {
@@ -207,6 +219,7 @@ impl<S: Scalar> Op<S> for Embed {
                 }
                 _ => {}
             }
+            run += usize::from(matches!(part, Part::Lookup { .. }));
             start += part.n_cols();
         }
     }

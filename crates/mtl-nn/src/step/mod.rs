@@ -1,6 +1,6 @@
-//! The training step, data-parallel over shards of a fixed number of rows.
+//! The training step, data-parallel over shards of a number of rows that the batch alone decides.
 //!
-//! A batch is cut into shards of [`SHARD_ROWS`] rows, whatever the machine. Workers take shards;
+//! A batch is cut into shards of [`shard_rows`] rows, whatever the machine. Workers take shards;
 //! each shard has a gradient buffer of its own, and the buffers are added in shard order. So the
 //! trained model is the same, bit for bit, for any number of threads.
 
@@ -28,9 +28,28 @@ use shards::{Passes, Shard, statistics};
 pub use division::Shared;
 pub use weighed::{LossWeights, Seen, Weigh};
 
-/// Rows of a shard: activations of a shard stay in a second-level cache, and a batch of 1,024
-/// still feeds four workers. `docs/decisions.md` has the measurement.
-pub const SHARD_ROWS: usize = 256;
+/// The most rows of a shard. The more there are, the more of them repeat an id, and a repeated id's part of
+/// the first layer is computed once a shard; a batch of 1,024 still feeds two workers.
+/// `docs/decisions.md` has the measurement.
+pub const SHARD_ROWS: usize = 512;
+
+/// Rows of each shard but the last, of a batch of `rows`: [`SHARD_ROWS`], or half of a smaller batch, but
+/// no less than a quarter of that.
+pub const fn shard_rows(rows: usize) -> usize {
+    cut(rows, SHARD_ROWS)
+}
+
+/// As [`shard_rows`], of at most `most` rows.
+const fn cut(rows: usize, most: usize) -> usize {
+    let (half, least) = (rows.div_ceil(2), if most < 4 { most } else { most / 4 });
+    if half > most {
+        most
+    } else if half < least {
+        least
+    } else {
+        half
+    }
+}
 
 /// A graph's training step and all buffers it needs, kept from step to step.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Step;
-use super::shards::Shard;
+use super::shards::{Gradients, Shard};
 use crate::op::Ids;
 use crate::optimiser::CHUNK;
 use crate::{
@@ -108,10 +108,11 @@ pub(super) fn scatter<S: Scalar>(
     // No more rows than the table has can be touched, however many ids point at them.
     sparse.reset(n_ids.sum::<usize>().min(graph.layout().table(table).rows));
     for shard in shards {
-        for ((node, op), buffer) in ops().zip(&shard.gradients(loss).lookups) {
+        let Gradients { lookups, heads, .. } = shard.gradients(loss);
+        for ((node, op), (buffer, heads)) in ops().zip(lookups.iter().zip(heads)) {
             let width = graph.widths()[node.index()];
             let gradient = Mat::new(buffer, shard.rows, width, width);
-            let rows = RowGradients { batch, first_row: shard.first_row, gradient };
+            let rows = RowGradients { batch, first_row: shard.first_row, gradient, heads };
             op.scatter(table, &rows, sparse);
         }
     }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::Step;
 use super::start::Columns;
 use crate::packed::PackedWeights;
+use crate::repeats::Heads;
 use crate::workspace::{Pass, Statistics};
 use crate::{Backward, Batch, Graph, Mode, NodeId, Op, Params, Plan, Scalar, Workspace};
 
@@ -30,6 +31,8 @@ pub(super) struct Gradients<S> {
     pub(super) flat: Vec<S>,
     /// Those of the outputs of lookups, in the order of the schedule's.
     pub(super) lookups: Vec<Vec<S>>,
+    /// By lookup, the rows that stand for all.
+    pub(super) heads: Vec<Heads>,
     /// Those of the activations that a Gram matrix is taken over, run of columns after run; 0 where
     /// the loss does not reach them, and in rows that the shard does not have.
     pub(super) kept: Vec<S>,
@@ -42,6 +45,7 @@ impl<S: Scalar> Gradients<S> {
         Self {
             flat: vec![S::zero(); graph.layout().n_trainable()],
             lookups: lookups.map(|n| vec![S::zero(); shard_rows * width(n)]).collect(),
+            heads: vec![Heads::default(); backward.lookups().len()],
             kept: Vec::new(),
         }
     }
@@ -59,13 +63,14 @@ impl<S: Scalar> Step<S> {
     /// only to grow.
     pub(super) fn prepare(&mut self, params: &Params<S>, rows: usize) -> usize {
         self.packed.pack(&self.graph, params);
-        let n = rows.div_ceil(self.shard_rows).max(1);
+        let size = super::cut(rows, self.shard_rows);
+        let n = rows.div_ceil(size).max(1);
         while self.shards.len() < n {
             self.shards.push(self.new_shard());
         }
         for (i, shard) in self.shards[..n].iter_mut().enumerate() {
-            shard.first_row = i * self.shard_rows;
-            shard.rows = self.shard_rows.min(rows - shard.first_row);
+            shard.first_row = i * size;
+            shard.rows = size.min(rows - shard.first_row);
         }
         let workers = if self.keeps_values { n } else { rayon::current_num_threads() };
         while self.workspaces.len() < workers {
@@ -316,12 +321,12 @@ impl<S: Scalar> Context<'_, S> {
         let [forward, back] = self.statistics;
         let sums = (forward.as_slice(), back.as_slice());
         let flat = &mut shard.main.flat;
-        let (flats, lookups) = match self.loss {
+        let (flats, lookups, heads) = match self.loss {
             Some(loss) => {
                 let of_loss = &mut shard.per_loss[loss];
-                ([flat, &mut of_loss.flat], &mut of_loss.lookups)
+                ([flat, &mut of_loss.flat], &mut of_loss.lookups, &mut of_loss.heads)
             }
-            None => ([flat, &mut Vec::new()], &mut shard.main.lookups),
+            None => ([flat, &mut Vec::new()], &mut shard.main.lookups, &mut shard.main.heads),
         };
         workspace.backward_phase(
             self.graph,
@@ -336,8 +341,9 @@ impl<S: Scalar> Context<'_, S> {
             gathered_back,
         );
         if phase + 1 == self.backward.phases().len() {
-            for (&node, buffer) in self.backward.lookups().iter().zip(lookups) {
-                workspace.swap_gradient(node, buffer);
+            let nodes = self.backward.lookups().iter().zip(self.backward.heads());
+            for ((&node, &by_class), (buffer, heads)) in nodes.zip(lookups.iter_mut().zip(heads)) {
+                workspace.swap_gradient((node, by_class), buffer, heads, self.packed);
             }
             if let Some(loss) = self.loss {
                 self.keep(workspace, shard.rows, &mut shard.per_loss[loss].kept);

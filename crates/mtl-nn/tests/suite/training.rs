@@ -8,7 +8,7 @@ use mtl_nn::layers::{Activation, Mlp};
 use mtl_nn::ops::{Embed, Part, RowLoss, SquaredError};
 use mtl_nn::{
     Batch, Error, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Predictor, Result,
-    Role, SHARD_ROWS, Scalar, Step,
+    Role, Scalar, Step, shard_rows,
 };
 
 const PLAIN: Settings = Settings { dropout: 0.0, norm: false };
@@ -110,7 +110,7 @@ fn a_loss_that_is_not_finite_names_its_rows_and_updates_nothing() -> Result<()> 
     run.run(&batch, &[1.0, 1.0])?;
     batch.values[run.slot("price")][2 * 600] = f32::NAN;
     let error = run.refused(&batch, &[1.0, 1.0]);
-    let expected = "step 2: the loss `click` is NaN in batch rows 512..700";
+    let expected = "step 2: the loss `click` is NaN in batch rows 350..700";
     assert_eq!(error.to_string(), expected);
     Ok(())
 }
@@ -169,7 +169,7 @@ fn prediction_is_the_forward_pass_of_training() -> Result<()> {
         for (i, node) in losses.iter().enumerate() {
             // As the step adds: row after row in f64 within a shard, then shard after shard.
             let column: Vec<f64> = values.column(i).iter().map(|&v| f64::from(v)).collect();
-            let shards = column.chunks(SHARD_ROWS).map(|shard| shard.iter().sum::<f64>());
+            let shards = column.chunks(shard_rows(rows)).map(|shard| shard.iter().sum::<f64>());
             let total = graph.nodes()[node.index()].op().total_weight(&batch).expect("a loss");
             let mean = if total > 0.0 { shards.sum::<f64>() / total } else { 0.0 };
             assert_eq!(mean.to_bits(), found[i].to_bits(), "{rows} rows, loss {i}");

@@ -105,9 +105,8 @@ impl Products<'_> {
                     let lines = by.start + first..by.start + first + dz.cols();
                     strip((tile.panel(), words), (bank.n_in, total), columns.start + at, lines)
                 });
-                let (words, step) = strip.unwrap_or_else(|| {
-                    (transposed(w.part(at, n), &mut ours.scratch.right), HALF)
-                });
+                let (words, step) = strip
+                    .unwrap_or_else(|| (transposed(w.part(at, n), &mut ours.scratch.right), HALF));
                 let b = Right::Strip { words, step, inner: dz.cols(), cols: n };
                 multiply(tile, dx.columns(at, n), add_to, rows_of(dz), b);
             }

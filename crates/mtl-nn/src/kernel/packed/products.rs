@@ -272,7 +272,11 @@ impl<'a> Products<'a> {
 }
 
 /// B, whose inner dimension runs down the rows.
-pub(super) fn right<'s>((format, tile): (Format, Tile), b: Mat<'s, f32>, scratch: &'s mut Room) -> Right<'s> {
+pub(super) fn right<'s>(
+    (format, tile): (Format, Tile),
+    b: Mat<'s, f32>,
+    scratch: &'s mut Room,
+) -> Right<'s> {
     // Lines further apart than in a panel come as fast as they are needed: packing did not pay. AVX2
     // reads a line more often.
     if format == Format::Plain && tile != Tile::Avx2 && b.cols().is_multiple_of(HALF) {

@@ -192,38 +192,30 @@ pub(super) fn multiply_from(
         let width = panel_width(tile.panel(), first, cols);
         let (b, b_step) = b.panel(first, width, lines);
         let c = &mut c.data()[first..];
-        let mut row = 0;
-        for block in 0..blocks {
-            let end = row + height + usize::from(block < higher);
-            debug_assert!((end - 1) * c_row + (cols - first).min(width) <= c.len());
-            let to = c[row * c_row..].as_mut_ptr();
-            let (from, from_row) = match start {
-                Start::Zero => (std::ptr::null(), 0),
-                Start::There => (to.cast_const(), c_row),
-                Start::Row(row) => (row[first..cols].as_ptr(), 0),
-            };
-            let job = Job {
-                inner: a.inner,
-                // SAFETY: row < rows, so this is at most `last`, which lies in A, or inner = 0 and
-                // nothing is read.
-                a: unsafe { if a.inner == 0 { a_words } else { a_words.add(row * a.row) } },
-                a_row: a.row,
-                a_step: a.step,
-                b,
-                b_step,
-                c: to,
-                c_row,
-                cols: (cols - first).min(width),
-                from,
-                from_row,
-            };
-            // SAFETY: A's words of rows row .. end end at `last` or before; B's are there by
-            // `Right::panel`; C is a checked view with rows row .. end and these columns,
-            // borrowed mutably, so it overlaps neither factor. The instructions are there: see
-            // `Tile`.
-            unsafe { job.run(tile, end - row, width) }
-            row = end;
-        }
+        debug_assert!((rows - 1) * c_row + (cols - first).min(width) <= c.len());
+        let to = c.as_mut_ptr();
+        let (from, from_row) = match start {
+            Start::Zero => (std::ptr::null(), 0),
+            Start::There => (to.cast_const(), c_row),
+            Start::Row(row) => (row[first..cols].as_ptr(), 0),
+        };
+        let job = Job {
+            inner: a.inner,
+            a: a_words,
+            a_row: a.row,
+            a_step: a.step,
+            b,
+            b_step,
+            c: to,
+            c_row,
+            cols: (cols - first).min(width),
+            from,
+            from_row,
+        };
+        // SAFETY: A's words of all rows end at `last` or before; B's are there by `Right::panel`; C is
+        // a checked view with these rows and columns, borrowed mutably, so it overlaps neither
+        // factor. The instructions are there: see `Tile`.
+        unsafe { job.run(tile, Blocks { n: blocks, height, higher }, width) }
     }
 }
 
@@ -233,7 +225,15 @@ const BLOCK: usize = 14;
 /// Rows of a block in the 16 registers of AVX2.
 const AVX2_BLOCK: usize = 6;
 
-/// One block times one panel.
+/// The rows of A in blocks: the first `higher` have a row more than `height`.
+#[derive(Clone, Copy)]
+struct Blocks {
+    n: usize,
+    height: usize,
+    higher: usize,
+}
+
+/// All blocks times one panel.
 #[derive(Clone, Copy)]
 struct Job {
     inner: usize,
@@ -251,16 +251,42 @@ struct Job {
 }
 
 impl Job {
+    /// The same from `rows` rows further down on.
+    #[inline(always)]
+    fn down(self, rows: usize) -> Self {
+        Self {
+            // They may point past the end after the last block, where nothing reads.
+            a: self.a.wrapping_add(rows * self.a_row),
+            c: self.c.wrapping_add(rows * self.c_row),
+            from: self.from.wrapping_add(rows * self.from_row),
+            ..self
+        }
+    }
+
     /// # Safety
-    /// A has `rows` × inner words, B inner × width, `b_step` from line to line, C and what `from` points to have `rows` × cols values, cols ≤ width, 1 ≤ rows ≤
+    /// A has as many rows as the blocks × inner words, B inner × width, `b_step` from line to line, C and what `from` points to have those rows × cols values, cols ≤ width, 1 ≤ a block's rows ≤
     /// [`Tile::block`], width is a panel's or half of it, and the processor has what `tile` needs.
-    unsafe fn run(self, tile: Tile, rows: usize, width: usize) {
+    unsafe fn run(mut self, tile: Tile, blocks: Blocks, width: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if tile == Tile::Avx2 {
+            // SAFETY: the caller's promise is that of the kernels.
+            return unsafe { avx2::blocks(self, blocks) };
+        }
+        for block in 0..blocks.n {
+            let rows = blocks.height + usize::from(block < blocks.higher);
+            // SAFETY: these rows are among the caller's.
+            unsafe { self.block(tile, rows, width) };
+            self = self.down(rows);
+        }
+    }
+
+    /// One block.
+    ///
+    /// # Safety
+    /// As of [`Job::run`], of `rows` rows.
+    unsafe fn block(self, tile: Tile, rows: usize, width: usize) {
         #[cfg(target_arch = "x86_64")]
         {
-            if tile == Tile::Avx2 {
-                // SAFETY: the caller's promise is that of the kernels.
-                return unsafe { avx2::F32[rows - 1](self) };
-            }
             let kernels = match (tile, width) {
                 (Tile::F32, PANEL) => Some(&avx512::F32),
                 (Tile::F32, _) => Some(&avx512::F32_HALF),
@@ -435,18 +461,38 @@ mod avx2 {
         _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
     };
 
-    use super::{AVX2_BLOCK, Job};
+    use super::{Blocks, Job};
 
-    type Kernel = unsafe fn(Job);
-
-    /// By the number of rows less one. Two registers a row: a panel.
-    pub(super) static F32: [Kernel; AVX2_BLOCK] =
-        [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>];
-
+    /// Two registers a row: a panel.
     const REGISTERS: usize = 2;
+
+    /// All blocks in one call: where the inner dimension is that of an embedding, a block takes a
+    /// hundred cycles.
+    ///
+    /// # Safety
+    /// See [`Job::run`]; the processor has AVX2 and FMA.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn blocks(mut job: Job, blocks: Blocks) {
+        for block in 0..blocks.n {
+            let rows = blocks.height + usize::from(block < blocks.higher);
+            // SAFETY: the caller's promise; no block has more rows than `AVX2_BLOCK`.
+            unsafe {
+                match rows {
+                    6 => tile::<6>(job),
+                    5 => tile::<5>(job),
+                    4 => tile::<4>(job),
+                    3 => tile::<3>(job),
+                    2 => tile::<2>(job),
+                    _ => tile::<1>(job),
+                }
+            }
+            job = job.down(rows);
+        }
+    }
 
     /// # Safety
     /// See [`Job::run`]; the processor has AVX2 and FMA.
+    #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn tile<const ROWS: usize>(job: Job) {
         // SAFETY: instructions and spans are the caller's promise. A mask keeps loads and stores of
