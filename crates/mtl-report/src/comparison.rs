@@ -21,7 +21,7 @@ const MAIN: [Metric; 6] = [
     ("accuracy", "Accuracy, of classes", 4, Some(true)),
     ("rmse", "RMSE, in the label's unit", 4, Some(false)),
 ];
-const OTHER: [Metric; 6] = [
+const OTHER: [Metric; 7] = [
     ("log_loss", "Log loss, in nats", 4, Some(false)),
     (
         "normalised_entropy",
@@ -31,6 +31,12 @@ const OTHER: [Metric; 6] = [
     ),
     ("pcoc", "PCOC (mean prediction over mean label)", 3, None),
     ("log_odds_rmse", "RMSE of the log-odds, against the truth", 4, Some(false)),
+    (
+        "log_odds_rmse_if_clicked",
+        "RMSE of the log-odds, against the truth if the click were forced",
+        4,
+        Some(false),
+    ),
     ("mae", "MAE, in the label's unit", 4, Some(false)),
     ("val_users", "Groups that count in GAUC", 0, None),
 ];

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::truth::evaluate_truth;
 use crate::{
     Error, Evaluation, Gate, History, LossConfig, Observer, Result, Results, Scored,
-    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure, measure_truth,
+    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure_with_truth,
     summarise,
 };
 
@@ -154,9 +154,8 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
                 parts = summarise(&fitted.train, dataset)?;
             }
             let scored = Scored::of(&model, rows)?;
-            let mut evaluation = measure(&model, &scored)?;
-            if let Some(truth) = truth {
-                evaluation.truth = measure_truth(&model, &scored, truth, truths)?;
+            let evaluation = measure_with_truth(&model, &scored, truth, truths)?;
+            if truth.is_some() {
                 match &mut known {
                     Some(known) => known.labels.extend(scored.labels),
                     None => known = Some(scored),

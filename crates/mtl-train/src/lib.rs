@@ -57,6 +57,6 @@ pub use segments::{BySegment, SegmentConfig, SegmentEvaluation, evaluate_by, seg
 pub use summary::{LabelSummary, Part, summarise};
 pub use sweep::{Axis, Sweep, SweepPoint, SweepRun};
 pub use trained::{Evaluated, Trained};
-pub use truth::{IfClicked, TruthMetrics, TruthOf, measure_truth};
+pub use truth::{IfClicked, TruthMetrics, TruthOf, measure_truth, measure_with_truth};
 pub use tune::{FusionForm, RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 pub use weighting::Weighting;
