@@ -53,7 +53,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     check_explained(&dataset, args)?;
     let interrupt = Interrupt::listen()?;
     let mut watch =
-        Watch { bar: Bar::new(&name), partial: &partial, failed: None, interrupt: &interrupt };
+        Watch { bar: Bar::new(&name, interrupt.clone()), partial: &partial, failed: None };
     let notes = check_test_rows(model.spec(), &dataset);
     let notes = notes.map_err(|error| located(error.into(), &config.data))?;
     notes.iter().for_each(|note| watch.note(note));
@@ -270,12 +270,11 @@ impl Partial {
     }
 }
 
-/// A progress bar that also writes the state after each epoch, and stops when it is asked to.
+/// A progress bar that also writes the state after each epoch.
 struct Watch<'a> {
     bar: Bar,
     partial: &'a Partial,
     failed: Option<mtl_nn::Error>,
-    interrupt: &'a Interrupt,
 }
 
 impl Observer for Watch<'_> {
@@ -302,7 +301,7 @@ impl Observer for Watch<'_> {
     }
 
     fn interrupts(&self) -> bool {
-        self.interrupt.is_asked()
+        self.bar.interrupts()
     }
 
     fn wants_to_stop(&self) -> bool {
