@@ -360,8 +360,8 @@ pub(crate) struct ServeArgs {
     /// Bytes of a request; more are answered 413
     #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
     pub(crate) max_body: usize,
-    /// Seconds for a request's headers, after which the connection is closed, and again from there to
-    /// its answer, after which it is 504
+    /// Seconds for a request's headers, after which the connection is closed, again from there to its
+    /// answer, after which it is 504, and again for the client to take it
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub(crate) timeout: f64,
     /// Connections that are open at once; more wait until one ends
