@@ -4,7 +4,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context;
-use mtl_arch::NAMES;
 use mtl_train::{
     Compared, Contender, Finished, MissingRuns, Observer, Results, TrainConfig, compare_and,
 };
@@ -15,7 +14,7 @@ use crate::commands::nesting::located;
 use crate::commands::predictions;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
-use crate::sources::{self, Source};
+use crate::sources::{self, Models, Source};
 use crate::{commands, render};
 
 /// What is compared if nothing is named: the embedded data, then the simulated funnel.
@@ -31,7 +30,7 @@ const MAX_COLUMNS: usize = 11;
 const DEFAULT_SEEDS: u64 = 3;
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
-    check_models(args)?;
+    let models = Models::read(args.models.as_deref())?;
     let weightings = args.weightings.as_deref();
     let weightings = weightings.map(|lists| Method::read(WEIGHTINGS, lists)).transpose()?;
     let seeds = match (args.quick, args.seeds) {
@@ -52,11 +51,13 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
     };
     let mut all: Vec<Results> = Vec::with_capacity(names.len());
     let mut interrupt = None;
-    for (i, name) in names.iter().enumerate() {
+    for (i, &name) in names.iter().enumerate() {
         if interrupt.as_ref().is_some_and(Interrupt::is_asked) {
             break;
         }
-        let results = compare_on(name, args, weightings.as_deref(), seeds, &mut interrupt)?;
+        let source = sources::open(name, args, &models)?;
+        let weightings = weightings.as_deref();
+        let results = compare_on((name, source), args, weightings, seeds, &mut interrupt)?;
         if !json {
             if i > 0 {
                 say!();
@@ -101,13 +102,13 @@ fn interrupted(all: &[Results], not_begun: &[&str], out: Option<&Path>) -> Optio
 }
 
 fn compare_on(
-    name: &str,
+    (name, source): (&str, Source),
     args: &CompareArgs,
     weightings: Option<&[Method]>,
     seeds: u64,
     interrupt: &mut Option<Interrupt>,
 ) -> anyhow::Result<Results> {
-    let Source { dataset, mut contenders, truths, files } = sources::open(name, args)?;
+    let Source { dataset, mut contenders, truths, files } = source;
     if let Some(weightings) = weightings {
         contenders = cross(&contenders, weightings)?;
     }
@@ -142,19 +143,6 @@ fn compare_on(
         Some(files) => located(error, files),
         None => error,
     })
-}
-
-fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
-    let names = args.models.as_deref().unwrap_or(&[]);
-    for (i, name) in names.iter().enumerate() {
-        anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice, expected once");
-        if !NAMES.contains(&name.as_str()) {
-            let nearest = mtl_feature::nearest_names(name, &NAMES);
-            let hint = nearest.first().map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-            anyhow::bail!("--models: unknown model `{name}`, expected {}{hint}", NAMES.join(", "));
-        }
-    }
-    Ok(())
 }
 
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from
