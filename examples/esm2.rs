@@ -1,10 +1,10 @@
 //! ESM2, written out as a behaviour graph: click → action or not → purchase, four towers, three
 //! losses over all impressions, and MMoE under them in place of separate networks.
 //!
-//! `cargo run --release -p mtl-examples --example esm2`
+//! `cargo run --release -p mtl-examples --example esm2 [-- ROWS]`
 
 use mtl_data::funnel;
-use mtl_examples::Anything;
+use mtl_examples::{Anything, rows};
 use mtl_model::{Model, ModelConfig, ModelSpec};
 use mtl_train::{Silent, TrainConfig, evaluate, fit};
 
@@ -42,7 +42,8 @@ given = "click"
 "#;
 
 fn main() -> Result<(), Anything> {
-    let config = funnel::Config { rows: 60_000, users: 2_000, items: 500, ..Default::default() };
+    let rows = rows(1, 60_000)?;
+    let config = funnel::Config { rows, users: 2_000, items: 500, ..Default::default() };
     let data = funnel::load(&config)?;
     let settings = "expert_units = [32, 16]\ngate_units = [16]\ntower_units = [16]";
     let config =

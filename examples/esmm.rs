@@ -2,16 +2,17 @@
 //! impression: the truth of a simulated funnel says how far each one is off. It is little data, so
 //! the order of the first two means nothing; `docs/funnel.md` derives what to expect.
 //!
-//! `cargo run --release -p mtl-examples --example esmm`
+//! `cargo run --release -p mtl-examples --example esmm [-- ROWS]`
 
 use mtl_data::funnel;
 use mtl_esm::{ChainConfig, LabelConfig, Preset};
-use mtl_examples::Anything;
+use mtl_examples::{Anything, rows};
 use mtl_model::{Model, ModelConfig, ModelSpec};
 use mtl_train::{Scored, Silent, TrainConfig, TruthOf, fit, measure_truth};
 
 fn main() -> Result<(), Anything> {
-    let config = funnel::Config { rows: 60_000, users: 2_000, items: 500, ..Default::default() };
+    let rows = rows(1, 60_000)?;
+    let config = funnel::Config { rows, users: 2_000, items: 500, ..Default::default() };
     let data = funnel::load(&config)?;
     let truth = data.truth.as_ref().ok_or("the funnel knows its truth")?;
     let asked = TruthOf::new("pCVR", &["p_purchase_given_click"])

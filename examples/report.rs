@@ -1,17 +1,17 @@
 //! `mtl-report` alone: a comparison as `report.html`, with its figures, in a folder.
 //!
-//! `cargo run --release -p mtl-examples --example report -- FOLDER`
+//! `cargo run --release -p mtl-examples --example report -- FOLDER [ROWS]`
 
 use std::path::PathBuf;
 
 use mtl_data::funnel;
-use mtl_examples::Anything;
+use mtl_examples::{Anything, rows};
 use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{Compared, Contender, Observer, Silent, TrainConfig, compare};
 
 fn main() -> Result<(), Anything> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "report".to_owned()));
-    let data = funnel::load(&funnel::Config { rows: 20_000, ..Default::default() })?;
+    let data = funnel::load(&funnel::Config { rows: rows(2, 20_000)?, ..Default::default() })?;
     let tasks: Vec<_> = data.schema.labels().iter().map(TaskConfig::from_label).collect();
     let mut contenders = Vec::new();
     for name in ["single_task", "shared_bottom", "mmoe"] {

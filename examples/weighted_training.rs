@@ -1,16 +1,16 @@
 //! `mtl-train` alone: loss weightings at work. One Shared-Bottom on two regressions of correlation
 //! −0.5, and for each method its weights and, where it compares gradients, their last cosine.
 //!
-//! `cargo run --release -p mtl-examples --example weighted_training`
+//! `cargo run --release -p mtl-examples --example weighted_training [-- ROWS]`
 
 use mtl_data::correlated;
-use mtl_examples::Anything;
+use mtl_examples::{Anything, rows};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{LossConfig, Silent, TrainConfig, evaluate, fit};
 
 fn main() -> Result<(), Anything> {
-    let config =
-        correlated::Config { rows: 10_000, dims: 20, correlation: -0.5, ..Default::default() };
+    let rows = rows(1, 10_000)?;
+    let config = correlated::Config { rows, dims: 20, correlation: -0.5, ..Default::default() };
     let data = correlated::load(&config)?;
     let tasks: Vec<_> = data.schema.labels().iter().map(TaskConfig::from_label).collect();
     for method in ["equal", "uncertainty", "gradnorm", "pareto", "nash_mtl", "upgrad"] {

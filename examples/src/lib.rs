@@ -13,6 +13,16 @@ use mtl_train::{Silent, TrainConfig, evaluate, fit};
 /// Whatever goes wrong in an example.
 pub type Anything = Box<dyn std::error::Error>;
 
+/// The rows that an example is told to train on by its argument of that place, from 1, or else so
+/// many.
+///
+/// # Errors
+/// An argument that is no whole number.
+pub fn rows(argument: usize, usual: u64) -> Result<u64, Anything> {
+    let Some(text) = std::env::args().nth(argument) else { return Ok(usual) };
+    text.parse().map_err(|_| format!("`{text}`: expected a number of rows").into())
+}
+
 /// The log, encoded.
 #[derive(Debug)]
 pub struct Log {

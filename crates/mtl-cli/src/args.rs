@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Looks at a configuration's data: rates, nesting, missing values, likely leaks
     Check(CheckArgs),
-    /// Trains every model on the same data and prints the results table
+    /// Trains several models on the same data and prints the results table
     Compare(CompareArgs),
     /// Trains one model and writes it as a folder
     Train(TrainArgs),
@@ -148,7 +148,8 @@ pub(crate) struct CompareArgs {
     /// Which two tasks of the census: 1 (income, never married) or 2 (college, never married)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) group: u8,
-    /// The models, separated by commas; with `funnel` the architectures under its chains
+    /// The models, separated by commas, or `all` that fit the data; by default single_task,
+    /// shared_bottom, omoe, mmoe, cgc and ple. With `funnel` the architectures under its chains
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub(crate) models: Option<Vec<String>>,
     /// Loss weightings to cross the models with, separated by commas (see docs/weighting.md): names,
@@ -360,8 +361,8 @@ pub(crate) struct ServeArgs {
     /// Bytes of a request; more are answered 413
     #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
     pub(crate) max_body: usize,
-    /// Seconds for a request's headers, after which the connection is closed, and again from there to
-    /// its answer, after which it is 504
+    /// Seconds for a request's headers, after which the connection is closed, again from there to its
+    /// answer, after which it is 504, and again for the client to take it
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub(crate) timeout: f64,
     /// Connections that are open at once; more wait until one ends

@@ -24,7 +24,7 @@ impl fmt::Display for Interrupted {
 impl Error for Interrupted {}
 
 /// Whether Ctrl-C was pressed, or the process asked to end, since this was made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use mtl_train::{EpochRecord, Observer};
 
-/// A bar over the steps of all epochs of one run.
+use crate::interrupt::Interrupt;
+
+/// A bar over the steps of all epochs of one run, which ends when that is asked for.
 #[derive(Debug)]
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -17,6 +19,7 @@ pub(crate) struct Bar {
     steps: u64,
     loss: f64,
     said: Notes,
+    interrupt: Interrupt,
 }
 
 /// What has been said already: runs over the same rows have the same to say about them.
@@ -27,17 +30,17 @@ const EVERY: u64 = 20;
 
 impl Bar {
     /// A bar with a title; hidden where standard error is no terminal.
-    pub(crate) fn new(title: impl Into<String>) -> Self {
-        Self::among(title, Notes::default())
+    pub(crate) fn new(title: impl Into<String>, interrupt: Interrupt) -> Self {
+        Self::among(title, Notes::default(), interrupt)
     }
 
     /// The bar of one of several runs, each of which notes only what no other has.
-    pub(crate) fn among(title: impl Into<String>, said: Notes) -> Self {
+    pub(crate) fn among(title: impl Into<String>, said: Notes, interrupt: Interrupt) -> Self {
         let template = "{prefix:24} {bar:24} {pos:>6}/{len} {elapsed:>4} {msg}";
         let style = ProgressStyle::with_template(template);
         let bar = ProgressBar::no_length();
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, title: title.into(), best: None, steps: 0, loss: 0.0, said }
+        Self { bar, title: title.into(), best: None, steps: 0, loss: 0.0, said, interrupt }
     }
 }
 
@@ -69,6 +72,10 @@ impl Observer for Bar {
         if is_best {
             self.best = record.monitored;
         }
+    }
+
+    fn interrupts(&self) -> bool {
+        self.interrupt.is_asked()
     }
 }
 

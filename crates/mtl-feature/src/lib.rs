@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod buckets;
 pub mod calendar;
 mod chunk;
 mod column;

@@ -1,5 +1,6 @@
 //! Which keys of a feature go together, and the way of encoding that they say.
 
+use crate::buckets::MOST_BUCKETS;
 use crate::{DatePart, Error, FeatureKind, FeatureSpec, Pooling, Result, Transform, nearest_names};
 
 /// How a feature will be encoded: what a [`FeatureSpec`] means once checked.
@@ -207,8 +208,8 @@ impl FeatureSpec {
             (Some(_), Some(count)) => {
                 Err(self.wrong("min_count", count, "nothing beside `hash_buckets`"))
             }
-            (Some(buckets), None) if buckets == 0 || buckets > 1 << 31 => {
-                Err(self.wrong("hash_buckets", buckets, "1 to 2147483648"))
+            (Some(buckets), None) if !(1..=MOST_BUCKETS).contains(&buckets) => {
+                Err(self.wrong("hash_buckets", buckets, &format!("1 to {MOST_BUCKETS}")))
             }
             (Some(buckets), None) => Ok(Plan::Hashed { buckets }),
             (None, Some(0)) => Err(self.wrong("min_count", 0, "at least 1")),
@@ -290,6 +291,18 @@ mod tests {
         for (key, expected) in [
             ("min_count = 0", "feature `a`: `min_count` is 0, expected at least 1"),
             ("hash_buckets = 0", "feature `a`: `hash_buckets` is 0, expected 1 to 2147483648"),
+            (
+                "hash_buckets = 3000000000",
+                "feature `a`: `hash_buckets` is 3000000000, expected 1 to 2147483648",
+            ),
+            (
+                "hash_buckets = 5000000000",
+                "invalid value: integer `5000000000`, expected a whole number from 1 to 2147483648",
+            ),
+            (
+                "hash_buckets = -1",
+                "invalid value: integer `-1`, expected a whole number from 1 to 2147483648",
+            ),
             ("dim = 0", "feature `a`: `dim` is 0, expected at least 1"),
             ("transform = 'log1p'", "feature `a`: `transform` is log1p, expected nothing"),
             ("hash_buckets = 2\nmin_count = 2", "feature `a`: `min_count` is 2, expected nothing"),

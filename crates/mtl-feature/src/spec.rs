@@ -85,7 +85,7 @@ pub struct FeatureSpec {
     #[serde(default)]
     pub min_count: Option<u64>,
     /// Hashing in place of a vocabulary.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::buckets::read")]
     pub hash_buckets: Option<u32>,
     /// The feature whose ids and table it reads.
     #[serde(default)]

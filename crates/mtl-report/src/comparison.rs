@@ -21,7 +21,7 @@ const MAIN: [Metric; 6] = [
     ("accuracy", "Accuracy, of classes", 4, Some(true)),
     ("rmse", "RMSE, in the label's unit", 4, Some(false)),
 ];
-const OTHER: [Metric; 6] = [
+const OTHER: [Metric; 7] = [
     ("log_loss", "Log loss, in nats", 4, Some(false)),
     (
         "normalised_entropy",
@@ -31,6 +31,12 @@ const OTHER: [Metric; 6] = [
     ),
     ("pcoc", "PCOC (mean prediction over mean label)", 3, None),
     ("log_odds_rmse", "RMSE of the log-odds, against the truth", 4, Some(false)),
+    (
+        "log_odds_rmse_if_clicked",
+        "RMSE of the log-odds, against the truth if the click were forced",
+        4,
+        Some(false),
+    ),
     ("mae", "MAE, in the label's unit", 4, Some(false)),
     ("val_users", "Groups that count in GAUC", 0, None),
 ];
@@ -45,13 +51,9 @@ pub fn compared(all: &[Results]) -> Result<Report> {
     let fact = |results: &Results| {
         let seeds = results.models.first().map_or(&[][..], |model| &model.seeds);
         let seeds: Vec<String> = seeds.iter().map(|&seed| count(seed as usize)).collect();
-        format!(
-            "{}: {} {} rows, seeds {}",
-            escape(&results.data),
-            count(results.rows),
-            results.reported,
-            seeds.join(", ")
-        )
+        let (data, rows) = (escape(&results.data), count(results.rows));
+        let seeds = if seeds.is_empty() { "none".to_owned() } else { seeds.join(", ") };
+        format!("{data}: {rows} {} rows, seeds {seeds}", results.reported)
     };
     let mut facts: Vec<String> = all.iter().map(fact).collect();
     facts.extend(all.first().map(|results| format!("mtl {}", escape(results.version))));
@@ -100,7 +102,10 @@ fn metrics(results: &Results) -> Section {
     let tables = |metrics: &[Metric]| -> String {
         metrics.iter().map(|metric| metric_table(results, metric)).collect()
     };
-    let mut section = Section::new("Results").note(how).html(&tables(&MAIN));
+    let missing = results.interrupted.iter();
+    let missing = missing.map(|m| (vec![Cell::text(&m.model)], &m.seeds[..])).collect();
+    let missing = shared::missing(&["model".to_owned()], missing);
+    let mut section = Section::new("Results").html(&missing).note(how).html(&tables(&MAIN));
     for model in &results.models {
         for warning in &model.warnings {
             let text = escape(&format!("{}: {warning}", model.model));
@@ -229,4 +234,24 @@ fn bins(results: &Results) -> Vec<shared::TaskBins> {
         (!models.is_empty()).then(|| (task.clone(), models))
     };
     results.tasks.iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mtl_train::MissingRuns;
+
+    use super::*;
+
+    #[test]
+    fn a_page_tells_of_an_interrupt_even_if_no_run_was_done() -> Result<()> {
+        let missing = MissingRuns { model: "mmoe".to_owned(), seeds: vec![7, 9] };
+        let whole = Results::new("log", "test", 10, vec!["click".to_owned()], &[]);
+        let page = |results| compared(&[results]).map(|report| report.html());
+        let interrupted = page(whole.clone().with_missing(vec![missing]))?;
+        assert!(interrupted.contains("<p class=\"warning\">Interrupted: "));
+        let seeds = "<data value=\"7\">7</data>, <data value=\"9\">9</data>";
+        assert!(interrupted.contains(seeds) && interrupted.contains(">mmoe</th>"));
+        assert!(!page(whole)?.contains("Interrupted"));
+        Ok(())
+    }
 }

@@ -1,16 +1,17 @@
 //! Every metric of one model on some rows, as tables.
 
 use mtl_eval::{BinaryReport, Measured};
-use mtl_train::{Evaluation, NamedMetrics};
+use mtl_train::{Evaluation, NamedMetrics, TruthMetrics};
 
 use crate::html::{Cell, escape, number, table};
 use crate::shared;
 
-/// The tables of the kinds of tasks that there are, and warnings.
+/// The tables of the kinds of tasks that there are, errors against the truth, and warnings.
 pub(crate) fn tables(title: &str, found: &Evaluation) -> String {
     let warning = |text: String| format!("<p class=\"warning\">{}</p>\n", escape(&text));
     let warnings: String = found.warnings().into_iter().map(warning).collect();
-    binary(title, found) + &classes(title, found) + &regression(title, found) + &warnings
+    let tables = [binary, classes, regression, truth].map(|table| table(title, found));
+    tables.concat() + &warnings
 }
 
 /// A metric, or a dash with the reason why there is none.
@@ -95,6 +96,33 @@ fn regression(title: &str, found: &Evaluation) -> String {
     let rows: Vec<_> = found.tasks.iter().filter_map(row).collect();
     let header = ["task", "rows", "RMSE", "MAE"].map(str::to_owned);
     if rows.is_empty() { String::new() } else { table(title, &header, &rows) }
+}
+
+/// Errors against what no log shows; nothing where the data has no truth.
+fn truth(title: &str, found: &Evaluation) -> String {
+    let row = |found: &TruthMetrics| {
+        let auc = found.auc_entire.as_ref();
+        vec![
+            Cell::text(&found.output),
+            auc.map_or_else(|| Cell::none(None), |auc| measured(auc, 4)),
+            Cell::number(found.log_odds_rmse, 4),
+            Cell::number(found.log_odds_rmse_if_clicked, 4),
+            Cell::number(found.ratio, 3),
+        ]
+    };
+    let rows: Vec<_> = found.truth.iter().map(row).collect();
+    let header = [
+        "output",
+        "AUC, entire space",
+        "RMSE of the log-odds",
+        "RMSE, if clicked",
+        "mean / true mean",
+    ]
+    .map(str::to_owned);
+    if rows.is_empty() {
+        return String::new();
+    }
+    table(&format!("{title}, against the truth"), &header, &rows)
 }
 
 /// Reliability by task, of one model.

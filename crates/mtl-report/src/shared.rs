@@ -1,9 +1,9 @@
-//! Sections that several reports have: the data, reliability, configurations.
+//! What several reports have: the data, reliability, configurations, what an interrupt left out.
 
 use mtl_eval::CalibrationBin;
 use mtl_train::Part;
 
-use crate::html::{Cell, table, verbatim};
+use crate::html::{Cell, count, table, verbatim};
 use crate::page::Section;
 use crate::{Figure, ReliabilityDiagram, Result};
 
@@ -28,6 +28,24 @@ pub(crate) fn data(parts: &[Part]) -> Section {
     section
         .note("Rows of each part, rows that carry each label, and the label's mean over those: of a binary label, its share of positives.")
         .html(&table("Rows and labels", &header, &rows))
+}
+
+/// What results lack that were interrupted: a row for each of what was to be trained, `header` saying
+/// of what, and the seeds that are missing; nothing of results that are whole.
+pub(crate) fn missing(header: &[String], rows: Vec<(Vec<Cell>, &[u64])>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let header: Vec<String> = header.iter().cloned().chain(["seeds".to_owned()]).collect();
+    let row = |(mut cells, seeds): (Vec<Cell>, &[u64])| {
+        let list: Vec<String> = seeds.iter().map(|&seed| count(seed as usize)).collect();
+        cells.push(Cell::html(list.join(", "), seeds.len() as f64));
+        cells
+    };
+    let rows: Vec<_> = rows.into_iter().map(row).collect();
+    let warning = "<p class=\"warning\">Interrupted: some runs are missing. What lacks a part of its \
+                   seeds is the mean over the others.</p>\n";
+    warning.to_owned() + &table("Missing runs", &header, &rows)
 }
 
 /// The bins of a task: by model, its name and the place of its colour.

@@ -1,5 +1,7 @@
 //! The report of a sweep over loss weightings.
 
+use std::collections::BTreeSet;
+
 use mtl_train::{Axis, Sweep, SweepPoint};
 
 use crate::html::{Cell, count, escape, table};
@@ -32,6 +34,10 @@ pub fn swept(sweep: &Sweep) -> Result<Report> {
 }
 
 fn front(sweep: &Sweep) -> Result<Section> {
+    let section = Section::new("Pareto front").html(&missing(sweep));
+    if sweep.points.iter().all(|point| point.values.is_none()) {
+        return Ok(section);
+    }
     let point = |point: &SweepPoint| {
         Some(ParetoPoint {
             name: (point.weighting != "fixed").then(|| point.weighting.clone()),
@@ -53,7 +59,22 @@ fn front(sweep: &Sweep) -> Result<Section> {
             "A point is the mean over seeds under one weighting, its arms one standard deviation long: discs have fixed weights, triangles choose theirs as they go. No mean is better in both metrics than a point on the line."
         }
     };
-    Ok(Section::new("Pareto front").note(told).large(vec![plot.draw()?]))
+    Ok(section.note(told).large(vec![plot.draw()?]))
+}
+
+/// The runs that an interrupt left out, by weighting.
+fn missing(sweep: &Sweep) -> String {
+    let names: BTreeSet<&String> =
+        sweep.interrupted.iter().flat_map(|missing| missing.weights.keys()).collect();
+    let mut header = vec!["weighting".to_owned()];
+    header.extend(names.iter().map(|name| format!("w {name}")));
+    let rows = sweep.interrupted.iter().map(|missing| {
+        let weight = |name: &&String| Cell::number(missing.weights.get(*name).copied(), 3);
+        let mut row = vec![Cell::text(&missing.weighting)];
+        row.extend(names.iter().map(weight));
+        (row, &missing.seeds[..])
+    });
+    shared::missing(&header, rows.collect())
 }
 
 fn points(sweep: &Sweep) -> Section {
@@ -100,5 +121,38 @@ fn describe(axis: &Axis) -> String {
     match axis.larger_is_better {
         true => axis.name.clone(),
         false => format!("{} (less is better)", axis.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mtl_train::{LossConfig, MissingPoint};
+
+    use super::*;
+
+    #[test]
+    fn a_page_without_a_point_says_what_is_missing()
+    -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let method = LossConfig::named("gradnorm")?.weighting.ok_or("a method")?;
+        let axis = |name: &str| Axis { name: name.to_owned(), larger_is_better: true };
+        let sweep = Sweep {
+            data: "run.toml".to_owned(),
+            version: "",
+            model: "mmoe".to_owned(),
+            reported: "test",
+            rows: 10,
+            seeds: vec![4],
+            parts: Vec::new(),
+            metrics: [axis("auc_click"), axis("auc_buy")],
+            planned: 1,
+            points: Vec::new(),
+            interrupted: vec![MissingPoint::new("gradnorm", method, vec![4])],
+            configuration: String::new(),
+        };
+        let report = swept(&sweep)?;
+        assert!(report.figures().is_empty());
+        let html = report.html();
+        assert!(html.contains("Interrupted: ") && html.contains(">gradnorm</th>"), "{html}");
+        Ok(())
     }
 }

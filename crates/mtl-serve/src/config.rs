@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// | `batch` | 32 | waiting requests that a thread takes together | ≥ 1 |
 /// | `window` | 0 | how long it waits for more of them | |
 /// | `max_body` | 8 MiB | bytes of a request; more are answered 413 | ≥ 1 |
-/// | `timeout` | 5 s | for headers, later is closed; from them to the answer, later is 504 | > 0 |
+/// | `timeout` | 5 s | for headers, later is closed; from them to the answer, later is 504; for the answer to be taken, later is closed | > 0 |
 /// | `connections` | 1024 | open at once; more wait until one ends | ≥ 1 |
 /// | `reload_timeout` | 60 s | how long `POST /reload` waits; later is 504, and loading goes on | > 0 |
 /// | `grace` | 10 s | how long a stop waits for requests under way | |
@@ -37,8 +37,8 @@ pub struct ServeConfig {
     pub window: Duration,
     /// Bytes of a request.
     pub max_body: usize,
-    /// For a request's headers, and again from there to the answer. A connection on which no request
-    /// comes is closed after as long.
+    /// For a request's headers, again from there to the answer, and again for the peer to take what is
+    /// written. A connection on which no request comes is closed after as long.
     pub timeout: Duration,
     /// Connections that are open at once.
     pub connections: u32,

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ServeConfig;
+use crate::limited::Limited;
 
 /// Serves until `stop`; then takes no connection any more and waits for those that there are.
 pub(crate) async fn serve(
@@ -22,7 +23,8 @@ pub(crate) async fn serve(
 ) {
     let mut http = Builder::new();
     // From where a request could begin to the end of its headers, so a connection that is idle is
-    // closed too. What comes after the headers is limited where it is answered.
+    // closed too. What comes after the headers is limited where it is answered, and an answer's way
+    // out by the socket.
     // A day bounds what is added to a clock.
     let timeout = config.timeout.min(Duration::from_secs(86_400));
     http.timer(TokioTimer::new()).header_read_timeout(timeout);
@@ -38,6 +40,9 @@ pub(crate) async fn serve(
             next = next => next,
             () = stopped(stop.clone()) => break,
         };
+        // An answer is one write; waiting for more to send only delays it.
+        drop(stream.set_nodelay(true));
+        let stream = Limited::new(stream, timeout);
         let (http, router, stop) = (http.clone(), router.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
@@ -75,12 +80,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 async fn connection(
     http: &Builder,
-    stream: TcpStream,
+    stream: Limited<TcpStream>,
     router: Router,
     stop: watch::Receiver<bool>,
 ) {
-    // An answer is one write; waiting for more to send only delays it.
-    drop(stream.set_nodelay(true));
     let service = TowerToHyperService::new(router);
     let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
     // What a connection ends with is its peer's concern: it went away, or was too slow.

@@ -6,6 +6,7 @@ mod config;
 mod connections;
 mod error;
 mod http;
+mod limited;
 mod loaded;
 mod metrics;
 mod problem;

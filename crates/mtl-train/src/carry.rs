@@ -1,11 +1,14 @@
 //! From a trained model to one that knows more ids: rows of a new day, trained on from where the days
 //! before ended.
 
+use std::any::Any;
+use std::collections::HashSet;
 use std::path::Path;
 
 use mtl_model::{Model, ModelSpec};
+use mtl_nn::Optimiser;
 use mtl_nn::checkpoint::{SavedEntry, SavedOptimiser, SavedParams, Values};
-use mtl_nn::{Entry, Layout, Optimiser};
+use mtl_nn::ops::{DomainDense, DomainNormalise};
 
 use crate::{Error, Result, TrainConfig, TrainingState};
 
@@ -38,10 +41,12 @@ impl TrainingState {
     /// The state in which a run of `model` begins that goes on from `before`: parameters are those of
     /// `before`, and the optimiser's moments and steps those of `state`, if there is one. Rows of
     /// tables that `before` does not have, since their ids are new, start as `model` has them, and
-    /// their moments as at the beginning of any run. Epochs count from 1, and a weighting starts anew.
+    /// their moments as at the beginning of any run. So do the parameters of domains that are new, and
+    /// the statistics that they are normalised by start as those of all rows: as a domain that is not
+    /// known is read. Epochs count from 1, and a weighting starts anew.
     ///
     /// # Errors
-    /// [`mtl_nn::Error`] if parameters are not the same but for rows of tables, or the moments are
+    /// [`mtl_nn::Error`] if parameters are not the same but for rows of ids, or the moments are
     /// another optimiser's.
     pub fn carried(
         before: &Model,
@@ -52,15 +57,18 @@ impl TrainingState {
         let layout = model.graph().layout();
         let fresh = Optimiser::<f32>::new(config.optimiser(), layout)?;
         let fresh = SavedOptimiser::of(&fresh, layout);
+        let growing = rows_by_id(model);
         let params = SavedParams::of(&before.params).entries;
-        let params = grown(params, &SavedParams::of(&model.params).entries, layout);
+        let mut start = SavedParams::of(&model.params).entries;
+        start_statistics(&mut start, &params, model);
+        let params = grown(params, &start, &growing);
         let optimiser = match state {
             None => fresh,
             Some(state) => {
                 let saved = state.saved_optimiser().clone();
                 SavedOptimiser {
-                    first: grown(saved.first, &fresh.first, layout),
-                    second: grown(saved.second, &fresh.second, layout),
+                    first: grown(saved.first, &fresh.first, &growing),
+                    second: grown(saved.second, &fresh.second, &growing),
                     ..saved
                 }
             }
@@ -72,13 +80,60 @@ impl TrainingState {
     }
 }
 
-/// Tables of `entries` with the rows of `fresh` after their own; whatever else differs is left for
+/// The paths of parameters whose rows are those of ids, in their order, so that those of new ids come
+/// last: tables, and what the layers of domains read. What these have of all domains does not grow,
+/// but then it is as long as it was.
+fn rows_by_id(model: &Model) -> HashSet<&str> {
+    let graph = model.graph();
+    let layout = graph.layout();
+    let tables = layout.tables().iter().map(|table| table.path.as_str());
+    let by_domain = graph.nodes().iter().map(|node| node.op()).filter(|op| is_by_domain(*op));
+    let params = by_domain.flat_map(|op| op.params()).map(|&id| layout.param(id).path.as_str());
+    tables.chain(params).collect()
+}
+
+fn is_by_domain(op: &dyn Any) -> bool {
+    op.is::<DomainDense>() || op.is::<DomainNormalise>()
+}
+
+/// Lets running means and variances by domain start where `before` has those of all rows, its first.
+/// From the 0 and 1 of a new model a domain's would take hundreds of batches to come near its rows,
+/// and a day may have fewer.
+fn start_statistics(start: &mut [SavedEntry], before: &[SavedEntry], model: &Model) {
+    let graph = model.graph();
+    for node in graph.nodes() {
+        let op: &dyn Any = node.op();
+        if !op.is::<DomainNormalise>() {
+            continue;
+        }
+        // In the order of `DomainNormaliseParams`: the mean and the variance.
+        for &id in &node.op().params()[4..6] {
+            let path = &graph.layout().param(id).path;
+            let known = before.iter().find(|entry| entry.path == *path);
+            let new = start.iter_mut().find(|entry| entry.path == *path);
+            let Some((known, new)) = known.zip(new).filter(|(a, b)| a.cols == b.cols) else {
+                continue;
+            };
+            if let (Values::F32(known), Values::F32(values)) = (&known.values, &mut new.values) {
+                let n_cols = new.cols as usize;
+                let of_all = &known[..n_cols];
+                values.chunks_exact_mut(n_cols).for_each(|row| row.copy_from_slice(of_all));
+            }
+        }
+    }
+}
+
+/// The entries that grow with the rows of `fresh` after their own; whatever else differs is left for
 /// those who restore it to name.
-fn grown(entries: Vec<SavedEntry>, fresh: &[SavedEntry], layout: &Layout) -> Vec<SavedEntry> {
+fn grown(
+    entries: Vec<SavedEntry>,
+    fresh: &[SavedEntry],
+    growing: &HashSet<&str>,
+) -> Vec<SavedEntry> {
     let grow = |mut entry: SavedEntry| {
-        let is_table = matches!(layout.find(&entry.path), Ok(Entry::Table(_)));
+        let grows = growing.contains(entry.path.as_str());
         let longer = fresh.iter().find(|f| f.path == entry.path && f.cols == entry.cols);
-        if let (true, Some(longer)) = (is_table, longer) {
+        if let (true, Some(longer)) = (grows, longer) {
             append(&mut entry.values, &longer.values);
             entry.rows = entry.rows.max(longer.rows);
         }

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Gate, History, LossConfig, Observer, Result, Results, Scored,
-    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure, measure_truth,
+    Error, Evaluation, Gate, History, LossConfig, MissingRuns, Observer, Result, Results, Scored,
+    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure_with_truth,
     summarise,
 };
 
@@ -103,7 +103,8 @@ pub struct Finished<'r> {
 /// with the name and the seed before each run and gives what watches it.
 ///
 /// The rows reported on are the test rows; where there are none, the validation rows, and the
-/// results say so.
+/// results say so. An observer that [interrupts](Observer::interrupts) ends it: the results have the
+/// runs that are done, and name those that are [missing](Results::interrupted).
 ///
 /// # Errors
 /// Data without rows to report on; what [`fit`] and [`crate::evaluate`] return.
@@ -140,23 +141,28 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
     let mut runs = Vec::with_capacity(contenders.len() * seeds.len());
     // The rows as the first model scored them, with the labels of every measure of any model.
     let (mut known, mut parts) = (None::<Scored>, Vec::new());
-    for (contender, notes) in contenders.iter().zip(&notes) {
+    'runs: for (contender, notes) in contenders.iter().zip(&notes) {
         for &seed in seeds {
+            let mut watch = observer(&contender.name, seed);
+            if watch.interrupts() {
+                break 'runs;
+            }
             let train = TrainConfig { seed, ..contender.train.clone() };
             let mut model = Model::new(contender.spec.clone(), dataset.schema.clone(), seed)
                 .map_err(Error::from)?;
-            let mut watch = observer(&contender.name, seed);
             notes.iter().for_each(|note| watch.note(note));
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
+            if fitted.state.steps_partway().is_some() {
+                break 'runs;
+            }
             if parts.is_empty() {
                 parts = summarise(&fitted.train, dataset)?;
             }
             let scored = Scored::of(&model, rows)?;
-            let mut evaluation = measure(&model, &scored)?;
-            if let Some(truth) = truth {
-                evaluation.truth = measure_truth(&model, &scored, truth, truths)?;
+            let evaluation = measure_with_truth(&model, &scored, truth, truths)?;
+            if truth.is_some() {
                 match &mut known {
                     Some(known) => known.labels.extend(scored.labels),
                     None => known = Some(scored),
@@ -183,7 +189,10 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
             }
         }
     }
-    let results = Results::new(name, reported, rows.n_rows(), names, &runs).with_parts(parts);
+    let missing = MissingRuns::after(runs.len(), contenders, seeds);
+    let results = Results::new(name, reported, rows.n_rows(), names, &runs)
+        .with_parts(parts)
+        .with_missing(missing);
     Ok(match truth.zip(known) {
         Some((truth, known)) => results.with_truth(&evaluate_truth(&known, truth, truths)?),
         None => results,

@@ -30,7 +30,8 @@ pub trait Observer {
     }
 
     /// Asked after every step: whether to stop at once, within the epoch. What [`crate::fit`] then
-    /// leaves goes on from the next step.
+    /// leaves goes on from the next step. A [comparison](crate::compare()) asks before each run too,
+    /// and ends with the runs that it has.
     fn interrupts(&self) -> bool {
         false
     }

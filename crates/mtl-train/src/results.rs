@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mtl_eval::{CalibrationBin, ConfidenceLevel, Measured, Summary, paired_t};
 use serde::Serialize;
 
-use crate::{Comparison, Evaluation, Gate, History, NamedMetrics, Part, TruthMetrics};
+use crate::{Comparison, Evaluation, Gate, History, MissingRuns, NamedMetrics, Part, TruthMetrics};
 
 /// The model that others are measured against.
 const REFERENCE: &str = "single_task";
@@ -124,6 +124,9 @@ pub struct Results {
     /// can be expected to do better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truth: Option<ByMetric>,
+    /// The runs that are missing, if the comparison was interrupted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interrupted: Vec<MissingRuns>,
 }
 
 /// A cell of the printed table.
@@ -180,14 +183,29 @@ impl Results {
         let of = |name: &str| runs.iter().filter(|run| run.model == name).collect::<Vec<_>>();
         let reference = of(REFERENCE);
         let models = names.iter().map(|name| summarise(&of(name), &reference, &tasks)).collect();
-        let (data, version) = (data.to_owned(), env!("CARGO_PKG_VERSION"));
-        Self { data, reported, rows, tasks, version, parts: Vec::new(), models, truth: None }
+        Self {
+            data: data.to_owned(),
+            reported,
+            rows,
+            tasks,
+            version: env!("CARGO_PKG_VERSION"),
+            parts: Vec::new(),
+            models,
+            truth: None,
+            interrupted: Vec::new(),
+        }
     }
 
     /// With a summary of the data.
     #[must_use]
     pub fn with_parts(self, parts: Vec<Part>) -> Self {
         Self { parts, ..self }
+    }
+
+    /// With the runs that were not done, since the comparison was interrupted.
+    #[must_use]
+    pub fn with_missing(self, interrupted: Vec<MissingRuns>) -> Self {
+        Self { interrupted, ..self }
     }
 
     /// Adds the figures of the true probabilities.

@@ -6,7 +6,7 @@ use mtl_eval::Summary;
 use mtl_loss::WeightingConfig;
 use serde::Serialize;
 
-use crate::Part;
+use crate::{MissingPoint, Part};
 
 /// What `sweep.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +31,10 @@ pub struct Sweep {
     pub planned: usize,
     /// One for each weighting, in the order in which they were tried.
     pub points: Vec<SweepPoint>,
+    /// The runs that are missing, if the sweep was interrupted. A point that lacks some of its seeds
+    /// is the mean over the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interrupted: Vec<MissingPoint>,
     /// The text of the configuration.
     pub configuration: String,
 }
@@ -66,7 +70,8 @@ pub struct SweepPoint {
     /// Why a run failed: a loss that is no number, a metric that is undefined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// One for each seed, in their order; of a weighting that failed, those before the one that did.
+    /// One for each seed, in their order; of a weighting that failed, those before the one that did,
+    /// and of one that was interrupted, those before that.
     pub runs: Vec<SweepRun>,
 }
 
@@ -128,14 +133,10 @@ impl SweepPoint {
         runs: Vec<SweepRun>,
         reason: String,
     ) -> Self {
-        let weights = match &method {
-            WeightingConfig::Fixed(fixed) => fixed.weights.clone(),
-            _ => BTreeMap::new(),
-        };
         Self {
             weighting: weighting.to_owned(),
+            weights: given(&method),
             method,
-            weights,
             values: None,
             sd: [None; 2],
             on_front: false,
@@ -144,6 +145,14 @@ impl SweepPoint {
             failed: Some(reason),
             runs,
         }
+    }
+}
+
+/// The weights that a method has before any training: none of one that chooses them.
+pub(crate) fn given(method: &WeightingConfig) -> BTreeMap<String, f64> {
+    match method {
+        WeightingConfig::Fixed(fixed) => fixed.weights.clone(),
+        _ => BTreeMap::new(),
     }
 }
 
@@ -230,6 +239,7 @@ mod tests {
             metrics,
             planned: points.len(),
             points,
+            interrupted: Vec::new(),
             configuration: String::new(),
         }
     }

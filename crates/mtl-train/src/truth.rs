@@ -1,13 +1,17 @@
 //! Errors that only the truth can tell: a generator's, or columns of a file that no log has. Against
 //! true probabilities, over the entire space.
 
-use mtl_data::{Dataset, Part, RowSource, Truth, TruthColumns, read_truth};
+use std::path::Path;
+
+use mtl_data::{
+    Dataset, Part, ReadOptions, Reader, RowSource, Truth, TruthColumns, read_truth, read_truth_in,
+};
 use mtl_eval::{BinaryRows, Measured, auc};
 use mtl_feature::FeatureTable;
 use mtl_model::{Measure, Model};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::evaluate::{Beside, NamedMetrics, binary};
+use crate::evaluate::{Beside, NamedMetrics, binary, measure};
 use crate::{Error, Evaluation, Result, RunConfig, Scored};
 
 /// Which truth an output is measured against: `[[truth]]` of a configuration.
@@ -129,6 +133,26 @@ impl RunConfig {
         let table = read_truth(&self.data, part, &TruthOf::columns_of(&self.truths))?;
         Ok(Some(Truth::of(part, table)))
     }
+
+    /// The truth about all rows of a file, by the columns of `[[truth]]` that it has; `None` of a log,
+    /// which has none of them.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a cell that cannot be.
+    pub fn truth_in(&self, file: &Path, options: &ReadOptions) -> Result<Option<FeatureTable>> {
+        if self.truths.is_empty() {
+            return Ok(None);
+        }
+        let mut columns = TruthOf::columns_of(&self.truths);
+        let reader = Reader::open(file, options)?;
+        for names in [&mut columns.probabilities, &mut columns.labels] {
+            names.retain(|name| reader.names().contains(name));
+        }
+        if columns.probabilities.is_empty() && columns.labels.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(read_truth_in(file, options, &columns)?))
+    }
 }
 
 /// An output's errors over the entire space.
@@ -148,6 +172,24 @@ pub struct TruthMetrics {
 
 /// A probability closer to 0 or 1 counts as this: an `f32` has no digits left beyond.
 const LEAST: f64 = 1e-7;
+
+/// Measures every task of rows that are predicted, as [`measure`] does, and where the truth about
+/// these rows is known, the outputs that `truths` names against it.
+///
+/// # Errors
+/// Those of [`measure`] and of [`measure_truth`].
+pub fn measure_with_truth(
+    model: &Model,
+    scored: &Scored,
+    truth: Option<&FeatureTable>,
+    truths: &[TruthOf],
+) -> Result<Evaluation> {
+    let mut evaluation = measure(model, scored)?;
+    if let Some(truth) = truth {
+        evaluation.truth = measure_truth(model, scored, truth, truths)?;
+    }
+    Ok(evaluation)
+}
 
 /// Measures the outputs of `model` that `truths` names on scored rows beside their truth. What the
 /// truth has no column of is `None`; rows where it is missing do not count.

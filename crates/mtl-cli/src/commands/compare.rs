@@ -1,17 +1,20 @@
 //! `mtl compare`: every model on the same rows.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context;
-use mtl_arch::NAMES;
-use mtl_train::{Compared, Contender, Finished, Observer, Results, TrainConfig, compare_and};
+use mtl_train::{
+    Compared, Contender, Finished, MissingRuns, Observer, Results, TrainConfig, compare_and,
+};
 
 use crate::args::CompareArgs;
 use crate::commands::methods::Method;
 use crate::commands::nesting::located;
 use crate::commands::predictions;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
-use crate::sources::{self, Source};
+use crate::sources::{self, Models, Source};
 use crate::{commands, render};
 
 /// What is compared if nothing is named: the embedded data, then the simulated funnel.
@@ -27,7 +30,7 @@ const MAX_COLUMNS: usize = 11;
 const DEFAULT_SEEDS: u64 = 3;
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
-    check_models(args)?;
+    let models = Models::read(args.models.as_deref())?;
     let weightings = args.weightings.as_deref();
     let weightings = weightings.map(|lists| Method::read(WEIGHTINGS, lists)).transpose()?;
     let seeds = match (args.quick, args.seeds) {
@@ -46,9 +49,15 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         Some(name) => vec![name.as_str()],
         None => DEFAULT_DATA.to_vec(),
     };
-    let mut all = Vec::with_capacity(names.len());
-    for (i, name) in names.into_iter().enumerate() {
-        let results = compare_on(name, args, weightings.as_deref(), seeds)?;
+    let mut all: Vec<Results> = Vec::with_capacity(names.len());
+    let mut interrupt = None;
+    for (i, &name) in names.iter().enumerate() {
+        if interrupt.as_ref().is_some_and(Interrupt::is_asked) {
+            break;
+        }
+        let source = sources::open(name, args, &models)?;
+        let weightings = weightings.as_deref();
+        let results = compare_on((name, source), args, weightings, seeds, &mut interrupt)?;
         if !json {
             if i > 0 {
                 say!();
@@ -68,19 +77,38 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         report(args, &all)?;
     }
     match (json, &all[..]) {
-        (true, [one]) => render::json(one),
-        (true, _) => render::json(&all),
-        (false, _) => Ok(()),
+        (true, [one]) if names.len() == 1 => render::json(one)?,
+        (true, _) => render::json(&all)?,
+        (false, _) => {}
+    }
+    match interrupted(&all, &names[all.len()..], args.out.as_deref()) {
+        Some(interrupted) => Err(interrupted.into()),
+        None => Ok(()),
     }
 }
 
+/// What to say of a comparison that was interrupted before it came to the data `not_begun`.
+fn interrupted(all: &[Results], not_begun: &[&str], out: Option<&Path>) -> Option<Interrupted> {
+    let partly = all.iter().filter(|results| !results.interrupted.is_empty());
+    let partly = partly.map(|results| {
+        let done: usize = results.models.iter().map(|model| model.seeds.len()).sum();
+        let missing: usize = results.interrupted.iter().map(|missing| missing.seeds.len()).sum();
+        format!("{done} of {} runs on {} are done", done + missing, results.data)
+    });
+    let said: Vec<String> =
+        partly.chain(not_begun.iter().map(|name| format!("{name} was not begun"))).collect();
+    let wrote = out.map_or(String::new(), |folder| format!("; {} has them", folder.display()));
+    (!said.is_empty()).then(|| Interrupted(format!("interrupted: {}{wrote}", said.join(", "))))
+}
+
 fn compare_on(
-    name: &str,
+    (name, source): (&str, Source),
     args: &CompareArgs,
     weightings: Option<&[Method]>,
     seeds: u64,
+    interrupt: &mut Option<Interrupt>,
 ) -> anyhow::Result<Results> {
-    let Source { dataset, mut contenders, truths, files } = sources::open(name, args)?;
+    let Source { dataset, mut contenders, truths, files } = source;
     if let Some(weightings) = weightings {
         contenders = cross(&contenders, weightings)?;
     }
@@ -96,11 +124,16 @@ fn compare_on(
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;
     let said = Notes::default();
+    // While the first data is read there is nothing to keep, and a signal ends the command as any.
+    let interrupt = match interrupt {
+        Some(interrupt) => interrupt,
+        None => interrupt.insert(Interrupt::listen()?),
+    };
     let data = Compared { name, dataset: &dataset, truths: &truths };
     let watch = |name: &str, _| {
         run += 1;
-        Box::new(Bar::among(format!("{run}/{n_runs} {name}"), Rc::clone(&said)))
-            as Box<dyn Observer>
+        let title = format!("{run}/{n_runs} {name}");
+        Box::new(Bar::among(title, Rc::clone(&said), interrupt.clone())) as Box<dyn Observer>
     };
     let keep = |trained: Finished<'_>| match &args.out {
         Some(folder) if args.write_predictions => predictions::write(folder, name, trained),
@@ -110,19 +143,6 @@ fn compare_on(
         Some(files) => located(error, files),
         None => error,
     })
-}
-
-fn check_models(args: &CompareArgs) -> anyhow::Result<()> {
-    let names = args.models.as_deref().unwrap_or(&[]);
-    for (i, name) in names.iter().enumerate() {
-        anyhow::ensure!(!names[..i].contains(name), "--models names `{name}` twice, expected once");
-        if !NAMES.contains(&name.as_str()) {
-            let nearest = mtl_feature::nearest_names(name, &NAMES);
-            let hint = nearest.first().map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-            anyhow::bail!("--models: unknown model `{name}`, expected {}{hint}", NAMES.join(", "));
-        }
-    }
-    Ok(())
 }
 
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from
@@ -159,8 +179,11 @@ fn report(args: &CompareArgs, all: &[Results]) -> anyhow::Result<()> {
 }
 
 fn print(results: &Results) {
-    let n = results.models.first().map_or(0, |model| model.seeds.len());
-    let seeds = if n == 1 { "1 seed".to_owned() } else { format!("mean ± sd of {n} seeds") };
+    let seeds = match results.models.iter().map(|model| model.seeds.len()).max() {
+        None => "no run".to_owned(),
+        Some(1) => "1 seed".to_owned(),
+        Some(n) => format!("mean ± sd of {n} seeds"),
+    };
     say!("{}: {} {} rows, {seeds}", results.data, results.rows, results.reported);
     for (i, (header, rows)) in results.tables(MAX_COLUMNS).iter().enumerate() {
         if i > 0 {
@@ -171,6 +194,10 @@ fn print(results: &Results) {
     if let Some((header, rows)) = results.delta_table() {
         say!("\nDifference paired by seed, with its 95 % interval");
         render::table(&header, &rows);
+    }
+    for MissingRuns { model, seeds } in &results.interrupted {
+        let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+        say!("missing: seed {} of {model}", seeds.join(", "));
     }
     for model in &results.models {
         for warning in &model.warnings {

@@ -5,7 +5,9 @@ mod truth;
 
 use mtl_data::read_beside;
 use mtl_eval::{BinaryReport, ClassReport, RegressionReport};
-use mtl_train::{BySegment, Evaluated, Evaluation, Importance, Scored, gates, measure};
+use mtl_train::{
+    BySegment, Evaluated, Evaluation, Importance, RunConfig, Scored, gates, measure_with_truth,
+};
 
 use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
@@ -32,8 +34,10 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
     let scored = Scored::of(&model, &rows)
         .map_err(|error| located_in(error.into(), &args.data, &options))?;
     nesting::note(&args.data, &scored);
-    let mut evaluation = measure(&model, &scored)?;
-    evaluation.truth = truth::measured(&model, &scored, args, &options)?;
+    let config = RunConfig::read(&args.model.join(commands::CONFIG))?;
+    // A file of a log has no column of the truth, and is measured as logs are.
+    let truth = config.truth_in(&args.data, &options)?;
+    let evaluation = measure_with_truth(&model, &scored, truth.as_ref(), &config.truths)?;
     let Explained { segments, importance } =
         Explained::of(&model, (&rows, &scored), &columns, &args.explain)?;
     let evaluated = Evaluated {
@@ -69,7 +73,6 @@ fn write(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
 fn print(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
     say!("{}: {} rows", evaluated.data, evaluated.evaluation.rows);
     print_metrics(&evaluated.evaluation);
-    truth::print(&evaluated.evaluation.truth);
     print_explained(&evaluated.evaluation, &evaluated.segments, evaluated.importance.as_ref());
     if let Some(folder) = &args.out {
         say!("\nwrote {}", folder.join(commands::REPORT).display());
@@ -150,7 +153,7 @@ fn class_row(name: &str, report: &ClassReport) -> Vec<String> {
     [name.to_owned(), report.rows.to_string()].into_iter().chain(metrics).collect()
 }
 
-/// The metrics by task, and why some are undefined.
+/// The metrics by task, why some are undefined, and the errors against the truth.
 pub(crate) fn print_metrics(evaluation: &Evaluation) {
     let binary: Vec<_> = evaluation
         .tasks
@@ -186,6 +189,7 @@ pub(crate) fn print_metrics(evaluation: &Evaluation) {
             say!("{name}: auc is undefined: {reason}");
         }
     }
+    truth::print(&evaluation.truth);
     for warning in evaluation.warnings() {
         eprintln!("warning: {warning}");
     }

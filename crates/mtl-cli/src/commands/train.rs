@@ -7,8 +7,8 @@ use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_model::Model;
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained, TrainingState,
-    calibrate, check_start, check_test_rows, evaluate, fit, gates, measure, summarise,
+    EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained, TrainingState, TruthOf,
+    calibrate, check_start, check_test_rows, evaluate, fit, gates, measure_with_truth, summarise,
 };
 
 use crate::args::TrainArgs;
@@ -34,7 +34,8 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     if let (Some(before), Some(folder)) = (&before, &args.from) {
         check_start(before.spec(), &spec, folder)?;
     }
-    let dataset = open_data(&config, args, before.as_ref())?;
+    let mut dataset = open_data(&config, args, before.as_ref())?;
+    dataset.truth = config.truth(&dataset)?;
     if config.calibration.needs_rows() && dataset.validation.is_empty() {
         let file = args.config.display();
         let expected = "expected `split` or `validation` in [data]";
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     check_explained(&dataset, args)?;
     let interrupt = Interrupt::listen()?;
     let mut watch =
-        Watch { bar: Bar::new(&name), partial: &partial, failed: None, interrupt: &interrupt };
+        Watch { bar: Bar::new(&name, interrupt.clone()), partial: &partial, failed: None };
     let notes = check_test_rows(model.spec(), &dataset);
     let notes = notes.map_err(|error| located(error.into(), &config.data))?;
     notes.iter().for_each(|note| watch.note(note));
@@ -71,7 +72,8 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     interrupt.ignore();
     let looked_at = rows_to_look_at(&dataset, &config)?;
     let calibration = calibrate(&mut model, &*looked_at, &config.calibration, Sampled::AsTrained)?;
-    let Measured { validation, test, explained } = measured(&model, &dataset, args)?;
+    let Measured { validation, test, explained } =
+        measured(&model, &dataset, &config.truths, args)?;
     let Explained { segments, importance } = explained;
     let trained = Trained {
         gates: gates(&model, &*looked_at)?,
@@ -203,11 +205,18 @@ struct Measured {
     explained: Explained,
 }
 
-fn measured(model: &Model, dataset: &Data, args: &TrainArgs) -> anyhow::Result<Measured> {
+fn measured(
+    model: &Model,
+    dataset: &Data,
+    truths: &[TruthOf],
+    args: &TrainArgs,
+) -> anyhow::Result<Measured> {
     let mut found = Measured { validation: None, test: None, explained: Explained::default() };
-    let Some(Reported { part, rows, beside, .. }) = dataset.reported() else { return Ok(found) };
+    let Some(Reported { part, rows, truth, beside }) = dataset.reported() else {
+        return Ok(found);
+    };
     let scored = Scored::of(model, rows)?;
-    let evaluation = Some(measure(model, &scored)?);
+    let evaluation = Some(measure_with_truth(model, &scored, truth, truths)?);
     found.explained = Explained::of(model, (rows, &scored), beside, &args.explain)?;
     if part == "validation" {
         return Ok(Measured { validation: evaluation, ..found });
@@ -261,12 +270,11 @@ impl Partial {
     }
 }
 
-/// A progress bar that also writes the state after each epoch, and stops when it is asked to.
+/// A progress bar that also writes the state after each epoch.
 struct Watch<'a> {
     bar: Bar,
     partial: &'a Partial,
     failed: Option<mtl_nn::Error>,
-    interrupt: &'a Interrupt,
 }
 
 impl Observer for Watch<'_> {
@@ -293,7 +301,7 @@ impl Observer for Watch<'_> {
     }
 
     fn interrupts(&self) -> bool {
-        self.interrupt.is_asked()
+        self.bar.interrupts()
     }
 
     fn wants_to_stop(&self) -> bool {

@@ -10,31 +10,32 @@ use mtl_feature::InputConfig;
 use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{Contender, TrainConfig};
 
-use super::Source;
+use super::{Models, Source};
 
 /// Passes over the 199,523 training rows.
 const EPOCHS: usize = 12;
 
-/// The data of a group of tasks, and the models of those names.
-pub(crate) fn source(group: u8, names: &[String]) -> anyhow::Result<Source> {
+/// The data of a group of tasks, and the models.
+pub(crate) fn source(group: u8, models: &Models) -> anyhow::Result<Source> {
     let dataset = load(if group == 2 { Group::College } else { Group::Income })?;
-    let contenders = contenders(&dataset, names)?;
+    let contenders = contenders(&dataset, models)?;
     Ok(Source { dataset: dataset.boxed(), contenders, truths: Vec::new(), files: None })
 }
 
-fn contenders(dataset: &Dataset, names: &[String]) -> mtl_model::Result<Vec<Contender>> {
+fn contenders(dataset: &Dataset, models: &Models) -> anyhow::Result<Vec<Contender>> {
     let tasks: Vec<_> = dataset.schema.labels().iter().map(TaskConfig::from_label).collect();
-    let contender = |name: &String| {
-        let model = ModelConfig {
-            embedding: InputConfig { dim: 4, ..InputConfig::default() },
-            architecture: settings(&tasks),
-            ..ModelConfig::new(name)
-        };
+    let models = models.with(|name| {
+        let (embedding, architecture) =
+            (InputConfig { dim: 4, ..InputConfig::default() }, settings(&tasks));
+        Ok(ModelConfig { embedding, architecture, ..ModelConfig::new(name) })
+    })?;
+    let contender = |model: ModelConfig| {
+        let name = model.name.clone();
         let spec = ModelSpec::new(model, tasks.clone(), None)?;
         let train = TrainConfig { epochs: EPOCHS, ..TrainConfig::default() };
-        Ok(Contender { name: name.clone(), spec, train })
+        Ok(Contender { name, spec, train })
     };
-    names.iter().map(contender).collect()
+    models.into_iter().map(contender).collect()
 }
 
 /// Shared-Bottom 117 wide; 8 experts of 16 for OMoE and MMoE; 2 shared and 3 a task for CGC and

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use mtl_data::Loader;
+use mtl_model::{ModelConfig, ModelSpec};
 use mtl_train::{Contender, RunConfig};
 
-use super::{NAMES, Source};
+use super::{Models, NAMES, Source};
 
 /// The data and the models of a configuration.
-pub(crate) fn source(path: &str, names: &[String]) -> anyhow::Result<Source> {
+pub(crate) fn source(path: &str, models: &Models) -> anyhow::Result<Source> {
     if !Path::new(path).exists() {
         let nearest = mtl_feature::nearest_names(path, &NAMES);
         let hint =
@@ -17,11 +18,13 @@ pub(crate) fn source(path: &str, names: &[String]) -> anyhow::Result<Source> {
         anyhow::bail!("`{path}` is neither `{known}` nor a configuration file{hint}");
     }
     let config = RunConfig::read(Path::new(path))?;
-    let contender = |name: &String| {
-        let (spec, train) = (config.model_spec(name)?, config.train.clone());
-        Ok(Contender { name: name.clone(), spec, train })
+    let models = models.with(|name| Ok(config.model.for_model(name)?))?;
+    let contender = |model: ModelConfig| {
+        let name = model.name.clone();
+        let spec = ModelSpec::new(model, config.tasks.clone(), config.chain.clone())?;
+        Ok(Contender { name, spec, train: config.train.clone() })
     };
-    let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
+    let contenders = models.into_iter().map(contender).collect::<anyhow::Result<_>>()?;
     let mut dataset =
         Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     dataset.truth = config.truth(&dataset)?;

@@ -5,11 +5,11 @@ use mtl_data::correlated::{Config, load};
 use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
 use mtl_train::{Contender, TrainConfig};
 
-use super::Source;
+use super::{Models, Source};
 use crate::args::CompareArgs;
 
 /// Ma et al., KDD 2018, §3.3: 100 inputs; small networks of equal size.
-pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Source> {
+pub(crate) fn source(args: &CompareArgs, models: &Models) -> anyhow::Result<Source> {
     let mut config = Config { correlation: args.correlation, ..Config::default() };
     if let Some(rows) = args.rows {
         config.rows = rows;
@@ -28,12 +28,15 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
         sequence: Some(tasks.iter().map(|task| task.name.clone()).collect()),
         ..ArchitectureConfig::default()
     };
-    let contender = |name: &String| {
-        let model = ModelConfig { architecture: architecture.clone(), ..ModelConfig::new(name) };
+    let models = models.with(|name| {
+        Ok(ModelConfig { architecture: architecture.clone(), ..ModelConfig::new(name) })
+    })?;
+    let contender = |model: ModelConfig| {
+        let name = model.name.clone();
         let spec = ModelSpec::new(model, tasks.clone(), None)?;
         let train = TrainConfig { epochs: 10, batch_size: 256, ..TrainConfig::default() };
-        Ok(Contender { name: name.clone(), spec, train })
+        Ok(Contender { name, spec, train })
     };
-    let contenders = names.iter().map(contender).collect::<anyhow::Result<_>>()?;
+    let contenders = models.into_iter().map(contender).collect::<anyhow::Result<_>>()?;
     Ok(Source { dataset: dataset.boxed(), contenders, truths: Vec::new(), files: None })
 }

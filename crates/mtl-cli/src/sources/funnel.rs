@@ -7,7 +7,7 @@ use mtl_model::{ModelConfig, ModelSpec};
 use mtl_nn::{OptimiserConfig, Rule, Schedule};
 use mtl_train::{Contender, TrainConfig, TruthOf};
 
-use super::Source;
+use super::{Models, Source};
 use crate::args::CompareArgs;
 
 /// The chains, from the one that a log misleads to those that reckon with it.
@@ -28,7 +28,7 @@ const EPOCHS: usize = 2;
 
 /// Every chain over `towers`, and ESMM over two architectures more; or every chain over those
 /// that are named.
-pub(crate) fn source(args: &CompareArgs, named: Option<&[String]>) -> anyhow::Result<Source> {
+pub(crate) fn source(args: &CompareArgs, models: &Models) -> anyhow::Result<Source> {
     let mut config = Config {
         selection_strength: args.selection,
         unobserved_share: args.unobserved,
@@ -40,22 +40,21 @@ pub(crate) fn source(args: &CompareArgs, named: Option<&[String]>) -> anyhow::Re
     }
     let dataset = load(&config)?;
     let train = training(dataset.train.n_rows());
-    let contender = |model: &str, name: &str, preset| contender(model, name, preset, &train);
     let mut contenders = Vec::new();
-    match named {
-        Some(names) => {
-            for name in names {
-                for (chain, preset) in CHAINS {
-                    contenders.push(contender(name, chain, preset)?);
-                }
-            }
+    if *models == Models::Usual {
+        for (name, preset) in CHAINS {
+            contenders.push(contender(model(TOWERS, preset)?, name, preset, &train)?);
         }
-        None => {
-            for (chain, preset) in CHAINS {
-                contenders.push(contender(TOWERS, chain, preset)?);
-            }
-            for name in ["mmoe", "ple"] {
-                contenders.push(contender(name, "esmm", Preset::Esmm)?);
+        for name in ["mmoe", "ple"] {
+            let preset = Preset::Esmm;
+            contenders.push(contender(model(name, preset)?, "esmm", preset, &train)?);
+        }
+    } else {
+        // What an architecture needs it needs under any chain.
+        for of_one in models.with(|name| model(name, Preset::Esmm))? {
+            for (name, preset) in CHAINS {
+                let model = model(&of_one.name, preset)?;
+                contenders.push(contender(model, name, preset, &train)?);
             }
         }
     }
@@ -90,33 +89,41 @@ fn training(n_rows: usize) -> TrainConfig {
     TrainConfig { optimiser: Some(optimiser), monitor: Some("loss".to_owned()), ..train }
 }
 
-fn contender(
-    model: &str,
-    name: &str,
-    preset: Preset,
-    train: &TrainConfig,
-) -> anyhow::Result<Contender> {
+fn chain(preset: Preset) -> ChainConfig {
     let mut chain = ChainConfig { preset: Some(preset), ..ChainConfig::default() };
     if preset != Preset::Esm2 {
         let purchase = LabelConfig::One("purchase".to_owned());
         chain.labels.insert("conversion".to_owned(), purchase);
     }
-    let towers = chain.build()?.towers().into_iter().map(str::to_owned).collect();
+    chain
+}
+
+/// The architecture of that name, for the towers of a chain.
+fn model(name: &str, preset: Preset) -> anyhow::Result<ModelConfig> {
+    let towers = chain(preset).build()?.towers().into_iter().map(str::to_owned).collect();
     let architecture = ArchitectureConfig {
         sequence: Some(towers),
         bottom_units: Some(vec![64, 32]),
         expert_units: Some(vec![32, 16]),
         gate_units: Some(vec![16]),
-        tower_units: Some(if model == TOWERS { vec![64, 32] } else { vec![16] }),
+        tower_units: Some(if name == TOWERS { vec![64, 32] } else { vec![16] }),
         dropout: Some(0.0),
         task_experts: Some(mtl_arch::PerLevel::All(mtl_arch::Counts::All(2))),
         ..ArchitectureConfig::default()
     };
-    let spec = ModelSpec::new(
-        ModelConfig { architecture, ..ModelConfig::new(model) },
-        Vec::new(),
-        Some(chain),
-    )?;
-    let name = if model == TOWERS { name.to_owned() } else { format!("{name} {model}") };
+    Ok(ModelConfig { architecture, ..ModelConfig::new(name) })
+}
+
+fn contender(
+    model: ModelConfig,
+    name: &str,
+    preset: Preset,
+    train: &TrainConfig,
+) -> anyhow::Result<Contender> {
+    let name = match model.name.as_str() {
+        TOWERS => name.to_owned(),
+        model => format!("{name} {model}"),
+    };
+    let spec = ModelSpec::new(model, Vec::new(), Some(chain(preset)))?;
     Ok(Contender { name, spec, train: train.clone() })
 }

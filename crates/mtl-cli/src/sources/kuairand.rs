@@ -8,14 +8,14 @@ use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
 use mtl_nn::{OptimiserConfig, Rule};
 use mtl_train::{Contender, TrainConfig};
 
-use super::Source;
+use super::{Models, Source};
 use crate::args::{CompareArgs, KuaiRandFeatures};
 
 /// A user's history is short: more passes than these fit the training days alone.
 const EPOCHS: usize = 4;
 
 /// The models on (click, like, long view), a tuned one, then ESMM and ESM2 over `towers`.
-pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Source> {
+pub(crate) fn source(args: &CompareArgs, models: &Models) -> anyhow::Result<Source> {
     let folder = args.path.as_ref().context("`kuairand` needs its folder, expected --path DIR")?;
     let set = match args.features {
         KuaiRandFeatures::Tutorial => FeatureSet::Tutorial,
@@ -25,11 +25,12 @@ pub(crate) fn source(args: &CompareArgs, names: &[String]) -> anyhow::Result<Sou
     let tasks = ["is_click", "is_like", "long_view"].map(TaskConfig::binary).to_vec();
     let train = TrainConfig { epochs: EPOCHS, patience: Some(2), ..TrainConfig::default() };
     let mut contenders = Vec::new();
-    for name in names {
-        let spec = ModelSpec::new(model(name, args.features), tasks.clone(), None)?;
-        contenders.push(Contender { name: name.clone(), spec, train: train.clone() });
+    for model in models.with(|name| Ok(model(name, args.features)))? {
+        let name = model.name.clone();
+        let spec = ModelSpec::new(model, tasks.clone(), None)?;
+        contenders.push(Contender { name, spec, train: train.clone() });
     }
-    if args.models.is_none() {
+    if *models == Models::Usual {
         contenders.push(tuned(&tasks, &train)?);
         for (name, chain) in [("esmm", esmm()), ("esm2", esm2())] {
             let spec = ModelSpec::new(ModelConfig::new("towers"), Vec::new(), Some(chain))?;

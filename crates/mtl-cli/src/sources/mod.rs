@@ -5,10 +5,12 @@ mod config;
 mod correlated;
 mod funnel;
 mod kuairand;
+mod models;
 
 use mtl_data::{DataConfig, Dataset, RowSource};
 use mtl_train::{Contender, TruthOf};
 
+pub(crate) use self::models::Models;
 use crate::args::CompareArgs;
 
 /// Rows, the models to train on them, and the truth to measure them by.
@@ -23,21 +25,16 @@ pub(crate) struct Source {
 /// The names of the built-in data.
 pub(crate) const NAMES: [&str; 4] = ["census", "funnel", "correlated", "kuairand"];
 
-/// What is compared if no model is named: from nothing shared to everything controlled.
-const MODELS: [&str; 6] = ["single_task", "shared_bottom", "omoe", "mmoe", "cgc", "ple"];
-
 /// The data of that name, or the configuration at that path.
-pub(crate) fn open(name: &str, args: &CompareArgs) -> anyhow::Result<Source> {
-    let named = args.models.as_deref();
-    let models = || named.map_or_else(|| MODELS.map(str::to_owned).to_vec(), <[String]>::to_vec);
+pub(crate) fn open(name: &str, args: &CompareArgs, models: &Models) -> anyhow::Result<Source> {
     if args.path.is_some() && name != "kuairand" {
         anyhow::bail!("--path is for `kuairand`, expected nothing with `{name}`");
     }
     match name {
-        "census" => census::source(args.group, &models()),
-        "funnel" => funnel::source(args, named),
-        "correlated" => correlated::source(args, &models()),
-        "kuairand" => kuairand::source(args, &models()),
-        path => config::source(path, &models()),
+        "census" => census::source(args.group, models),
+        "funnel" => funnel::source(args, models),
+        "correlated" => correlated::source(args, models),
+        "kuairand" => kuairand::source(args, models),
+        path => config::source(path, models),
     }
 }

@@ -83,6 +83,34 @@ fn the_rest_of_the_shelf_is_compared_with_a_weighting_and_says_what_it_needs() {
     home.mtl("compare census --quick --models star").fails("[model] `star` needs `domain`");
 }
 
+#[test]
+fn all_are_those_that_there_are_but_for_what_their_settings_lack() {
+    let home = Home::new();
+    let quick = CONFIG.replace("epochs = 8", "epochs = 1");
+    home.write("bare.toml", &quick);
+    let needs = "[model]\ndomain = \"city\"\nsequence = [\"click\", \"buy\", \"rating\"]";
+    home.write("whole.toml", &quick.replace("[model]", needs));
+    let names = |config: &str| {
+        let options = format!("--models all --seeds 1 --out {config} --json");
+        let ran = home.mtl(&format!("compare {config}.toml {options}"));
+        let file = format!("{config}/results.json");
+        let results: serde_json::Value = serde_json::from_slice(&home.read(&file)).unwrap();
+        let models = results["models"].as_array().unwrap();
+        let names = models.iter().map(|model| model["model"].as_str().unwrap().to_owned());
+        (names.collect::<Vec<_>>(), ran.stderr())
+    };
+    let (found, said) = names("whole");
+    assert_eq!((found, said.as_str()), (mtl_arch::NAMES.map(str::to_owned).to_vec(), ""));
+    let (found, said) = names("bare");
+    assert_eq!(found, mtl_arch::NAMES[..8]);
+    let note = |name: &str, key: &str| {
+        format!("note: `{name}` is left out: it needs `{key}`, and there is none\n")
+    };
+    assert_eq!(said, note("aitm", "sequence") + &note("star", "domain"));
+    home.mtl("compare bare.toml --models all,mmoe").fails("--models names `all` beside others");
+    home.mtl("compare bare.toml --models al").fails("expected all, single_task, ");
+}
+
 /// The settings of a weighting reach the training, and the results say which they were.
 #[test]
 fn weightings_have_the_settings_of_the_configuration_or_of_the_command_line() {

@@ -35,7 +35,11 @@ fn config(file: &str) -> String {
 
 /// The rows of a feature's table.
 fn table(model: &Model, name: &str) -> Vec<Vec<f32>> {
-    let values = model.params.get(&format!("embedding.{name}.table")).unwrap();
+    rows_of(model, &format!("embedding.{name}.table"))
+}
+
+fn rows_of(model: &Model, path: &str) -> Vec<Vec<f32>> {
+    let values = model.params.get(path).unwrap();
     values.rows().into_iter().map(|row| row.to_vec()).collect()
 }
 
@@ -88,6 +92,51 @@ fn the_days_of_a_model_may_be_streamed_interrupted_and_written_over_it() {
     std::fs::rename(home.path("part/training.bin"), home.path("one.training.bin")).unwrap();
     home.mtl("train two.toml --from one --out one --resume").ok();
     assert!(home.read("one/weights.bin") == home.read("two/weights.bin"));
+}
+
+#[test]
+fn a_new_domain_starts_as_one_that_is_not_known() {
+    let home = home();
+    let star = "name = \"star\"\ndomain = \"city\"\nbottom_units = [8]";
+    let config = |file| config(file).replace("name = \"mmoe\"", star);
+    home.write("one.toml", &config("day-1.csv"));
+    home.write("two.toml", &config("day-2.csv"));
+    // So small a rate that what is carried stays, and what is new is seen as it starts.
+    let still = config("day-2.csv").replace("learning_rate = 0.02", "learning_rate = 1e-30");
+    home.write("still.toml", &still);
+    home.mtl("train one.toml --out one").ok();
+    home.mtl("train still.toml --from one --out still").ok();
+    let [one, still] = ["one", "still"].map(|name| Model::load(&home.path(name)).unwrap());
+    let is_close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-20);
+    let n_in = rows_of(&one, "bottom.0.weight").len();
+    for (path, rows_of_domain, start) in [
+        ("bottom.0.domain.weight", n_in, 1.0),
+        ("bottom.0.domain.bias", 1, 0.0),
+        ("task.click.tower.0.domain.weight", 8, 1.0),
+        ("normalise.domain.gamma", 1, 1.0),
+        ("normalise.domain.beta", 1, 0.0),
+    ] {
+        // Missing, Lima, Oslo and Rome; then Lagos.
+        let (before, after) = (rows_of(&one, path), rows_of(&still, path));
+        assert_eq!((before.len(), after.len()), (4 * rows_of_domain, 5 * rows_of_domain), "{path}");
+        assert!(before.iter().flatten().any(|value| (value - start).abs() > 1e-4), "{path}");
+        let (known, new) = after.split_at(before.len());
+        assert!(before.iter().zip(known).all(|(a, b)| is_close(a, b)), "{path}");
+        assert!(new.iter().all(|row| is_close(row, &vec![start; row.len()])), "{path}");
+    }
+    let seen = |model: &Model| rows_of(model, "normalise.seen").concat();
+    assert_eq!((seen(&one).len(), seen(&still)), (5, vec![1.0; 6]));
+    // Variances of embeddings are small, and fall from where those of all rows have come: not from 1.
+    let variances = |model: &Model| rows_of(model, "normalise.running_var");
+    let least = |row: &[f32]| row.iter().copied().fold(f32::INFINITY, f32::min);
+    assert!(least(&variances(&still)[5]) < least(&variances(&one)[0]));
+
+    // At the usual rate it learns, its moments beside those of the others.
+    home.mtl("train two.toml --from one --out two").ok();
+    let two = Model::load(&home.path("two")).unwrap();
+    let new = rows_of(&two, "bottom.0.domain.weight").split_off(4 * n_in).concat();
+    assert!(new.iter().any(|value| (value - 1.0).abs() > 1e-4), "{new:?}");
+    home.mtl("evaluate two --data day-2.csv").ok();
 }
 
 #[test]

@@ -277,7 +277,8 @@ fn what_is_wrong_is_named() {
         (
             "hash_buckets = 40",
             "hash_buckets = 1000000000000",
-            "`hash_buckets`: invalid value: integer `1000000000000`, expected a whole number from 0",
+            "`hash_buckets`: invalid value: integer `1000000000000`, expected a whole number from 1 to \
+             2147483648",
         ),
     ] {
         home.write("wrong.toml", &CONFIG.replacen(from, to, 1));

@@ -1,26 +1,33 @@
-//! `mtl train` as a process that is sent signals.
+//! `mtl train`, `compare` and `sweep` as processes that are sent signals.
 #![cfg(unix)]
 
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+use crate::report::check;
 use crate::support::{CONFIG, Home};
 
-/// Starts a training of many epochs and waits until it has written a state of its own.
-fn started(home: &Home, options: &[&str]) -> Child {
-    let written = || std::fs::metadata(home.path("m.training.bin")).ok()?.modified().ok();
+/// Starts a command and waits until it has written a file anew.
+fn started(home: &Home, arguments: &str, file: &str) -> Child {
+    let written = || std::fs::metadata(home.path(file)).ok()?.modified().ok();
     let before = written();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
-    command.current_dir(home.path("")).args(["train", "long.toml", "--out", "m"]).args(options);
+    command.current_dir(home.path("")).args(arguments.split(' '));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while written() == before {
-        assert!(began.elapsed() < Duration::from_secs(120), "no epoch ends");
+        assert!(began.elapsed() < Duration::from_secs(120), "{file} is never written");
         sleep(Duration::from_millis(2));
     }
     child
 }
+
+/// A training of many epochs, and the state that it writes after each.
+const TRAIN: &str = "train long.toml --out m";
+const STATE: &str = "m.training.bin";
 
 fn send(child: &Child, signal: &str) {
     let id = child.id().to_string();
@@ -36,8 +43,8 @@ fn a_signal_saves_and_resuming_gives_the_bits_of_a_run_without_it() {
     let home = Home::new();
     home.write("long.toml", &epochs(4_000));
     let mut done = Vec::new();
-    for (signal, options) in [("-INT", &[][..]), ("-TERM", &["--resume"][..])] {
-        let child = started(&home, options);
+    for (signal, options) in [("-INT", ""), ("-TERM", " --resume")] {
+        let child = started(&home, &format!("{TRAIN}{options}"), STATE);
         sleep(Duration::from_millis(30));
         send(&child, signal);
         let output = child.wait_with_output().unwrap();
@@ -78,8 +85,8 @@ fn a_second_signal_ends_it_at_once() {
     home.write("long.toml", &slow);
     // A step that ends between the two signals would say what it saved.
     let ended_at_once = (0..4).any(|_| {
-        let _ = std::fs::remove_file(home.path("m.training.bin"));
-        let child = started(&home, &[]);
+        let _ = std::fs::remove_file(home.path(STATE));
+        let child = started(&home, TRAIN, STATE);
         send(&child, "-INT");
         send(&child, "-TERM");
         let output = child.wait_with_output().unwrap();
@@ -87,4 +94,79 @@ fn a_second_signal_ends_it_at_once() {
         output.stderr.is_empty()
     });
     assert!(ended_at_once);
+}
+
+/// Interrupts a command that runs; what it prints.
+fn interrupted(child: Child, said: impl Fn(&str) -> bool) -> String {
+    send(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{error}");
+    assert!(said(&error), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn read(home: &Home, file: &str) -> Value {
+    serde_json::from_slice(&home.read(file)).unwrap()
+}
+
+#[test]
+fn an_interrupted_comparison_writes_the_runs_that_are_done() {
+    let home = Home::new();
+    home.write("long.toml", &epochs(1));
+    let options = "--models single_task,mmoe --seeds 40 --out r --write-predictions";
+    let second = "r/predictions/long-single_task-seed2.csv";
+    let child = started(&home, &format!("compare long.toml {options}"), second);
+    let printed = interrupted(child, |said| said.contains("interrupted: "));
+
+    let results = read(&home, "r/results.json");
+    let [model] = &results["models"].as_array().unwrap()[..] else { panic!("{printed}") };
+    let n = model["seeds"].as_array().unwrap().len();
+    assert!((2..40).contains(&n), "{printed}");
+    let seeds = |from: usize| (from..=40).collect::<Vec<_>>();
+    let missing = json!([
+        { "model": "single_task", "seeds": seeds(n + 1) },
+        { "model": "mmoe", "seeds": seeds(1) },
+    ]);
+    assert_eq!(results["interrupted"], missing);
+    assert!(printed.contains(&format!("mean ± sd of {n} seeds")), "{printed}");
+    assert!(printed.contains("missing: seed 1, 2, 3,") && printed.contains("40 of mmoe"));
+    let page = home.text("r/report.html");
+    assert!(page.contains("Interrupted: ") && page.contains(">Missing runs</caption>"));
+    check(&page, &results);
+
+    // They are those of a comparison of so many seeds.
+    let fewer = format!("compare long.toml --models single_task --seeds {n} --json");
+    let whole = home.mtl(&fewer).json();
+    assert_eq!(model["test"], whole["models"][0]["test"]);
+    assert!(whole["interrupted"].is_null());
+}
+
+#[test]
+fn an_interrupted_sweep_writes_the_points_that_are_done() {
+    let home = Home::new();
+    home.write("long.toml", &epochs(1));
+    // Three losses: fifteen fixed weightings.
+    let options = "--grid 5 --methods none --metrics auc_click,rmse_rating --seeds 3 --out s";
+    let child = started(&home, &format!("sweep long.toml {options}"), "s/sweep.json");
+    let ending = " of 45 runs are done; s has them\n";
+    let printed = interrupted(child, |said| said.ends_with(ending));
+
+    let sweep = read(&home, "s/sweep.json");
+    let of = |key: &str| sweep[key].as_array().unwrap().clone();
+    let count = |list: Vec<Value>, key: &str| -> usize {
+        list.iter().map(|item| item[key].as_array().unwrap().len()).sum()
+    };
+    let (done, missing) = (count(of("points"), "runs"), count(of("interrupted"), "seeds"));
+    assert!(done >= 3 && missing > 0 && done + missing == 45, "{printed}");
+    assert!(of("points").iter().any(|point| point["on_front"] == true), "{printed}");
+    let last = &sweep["interrupted"][of("interrupted").len() - 1];
+    assert_eq!(
+        (&last["seeds"], last["weights"].as_object().unwrap().len()),
+        (&json!([1, 2, 3]), 3)
+    );
+    assert!(home.path("s/sweep.svg").exists());
+    let page = home.text("s/report.html");
+    assert!(page.contains("Interrupted: ") && page.contains(">Missing runs</caption>"));
+    check(&page, &sweep);
 }

@@ -3,6 +3,7 @@
 use mtl_data::funnel;
 use mtl_eval::{BinaryRows, auc};
 
+use crate::report::check;
 use crate::support::Home;
 
 const ROWS: u64 = 8_000;
@@ -98,6 +99,42 @@ fn a_file_s_truth_is_what_the_generator_knows() {
     assert_eq!(streamed["models"][0]["test"], *test);
 }
 
+fn json(home: &Home, file: &str) -> serde_json::Value {
+    serde_json::from_slice(&home.read(file)).unwrap()
+}
+
+#[test]
+fn a_training_is_measured_against_the_truth_of_its_reported_rows() {
+    let home = generated();
+    let said = home.mtl("train run.toml --out m").ok();
+    assert_eq!(said.matches("Against the truth, over all rows").count(), 1, "{said}");
+    let trained = json(&home, "m/metrics.json");
+    assert!(trained["validation"]["truth"].is_null());
+
+    // As `compare` measures the same training.
+    let compared = home.mtl("compare run.toml --models towers --seeds 1 --json").json();
+    let test = &compared["models"][0]["test"];
+    let found = trained["test"]["truth"].as_array().unwrap();
+    assert_eq!(found.len(), 3);
+    for of in found {
+        let output = of["output"].as_str().unwrap();
+        assert!(of["log_odds_rmse"].is_number(), "{of}");
+        for metric in ["log_odds_rmse", "log_odds_rmse_if_clicked"] {
+            assert_eq!(of[metric], test[metric][output]["mean"], "{metric} of {output}");
+        }
+    }
+    assert_eq!(found[2]["auc_entire"]["value"], test["auc_entire"]["pCVR"]["mean"]);
+    let page = home.text("m/report.html");
+    assert!(page.contains("Test rows, against the truth"));
+    check(&page, &trained);
+
+    // Where there are no test rows, of the validation rows.
+    home.write("two.toml", &CONFIG.replace(", test_from = 9", ""));
+    home.mtl("train two.toml --out two").ok();
+    let trained = json(&home, "two/metrics.json");
+    assert!(trained["validation"]["truth"][0]["log_odds_rmse"].is_number(), "{trained}");
+}
+
 #[test]
 fn a_model_is_measured_against_the_truth_of_a_file_that_has_it() {
     let home = generated();
@@ -109,8 +146,11 @@ fn a_model_is_measured_against_the_truth_of_a_file_that_has_it() {
     assert_eq!(outputs, ["pCTR", "pCTCVR", "pCVR"]);
     assert!(truth.iter().all(|of| of["log_odds_rmse"].as_f64().unwrap() > 0.1), "{found}");
     assert!(truth[0]["auc_entire"].is_null() && truth[2]["auc_entire"]["value"].is_number());
-    let said = home.mtl("evaluate m --data later.csv").ok();
+    let said = home.mtl("evaluate m --data later.csv --out e").ok();
     assert!(said.contains("Against the truth, over all rows"), "{said}");
+    let page = home.text("e/report.html");
+    assert!(page.contains("All rows, against the truth"));
+    check(&page, &json(&home, "e/metrics.json"));
 
     // A log has no such columns, and is measured as logs are.
     let text = home.text("later.csv");
@@ -153,5 +193,7 @@ fn what_cannot_be_true_is_said_before_training() {
         assert_ne!(wrong, CONFIG, "{from}");
         home.write("wrong.toml", &wrong);
         home.mtl("compare wrong.toml --models towers --seeds 1").fails(expected);
+        home.mtl("train wrong.toml --out m").fails(expected);
+        assert!(!home.path("m").exists(), "{to}");
     }
 }

@@ -37,10 +37,11 @@ impl Client {
         Self::waiting(address, Duration::from_secs(20))
     }
 
-    /// One that waits so long for an answer.
+    /// One that waits so long for an answer, and for what it sends to be taken.
     pub(crate) fn waiting(address: SocketAddr, time: Duration) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(time)).unwrap();
+        stream.set_write_timeout(Some(time)).unwrap();
         Self { stream: BufReader::new(stream) }
     }
 

@@ -156,6 +156,24 @@ fn headers_that_do_not_come_are_not_waited_for() {
     server.stop();
 }
 
+/// One that asks and asks and takes no answer: once all buffers in between are full, it is given up,
+/// and its place is free.
+#[test]
+fn a_client_that_takes_no_answer_is_not_waited_for() {
+    let timeout = Duration::from_millis(400);
+    let (_home, server) = running(ServeConfig { timeout, connections: 1, ..config() });
+    let mut deaf = Client::new(server.address);
+    let error = loop {
+        if let Err(error) = deaf.write("GET /model HTTP/1.1\r\nhost: test\r\n\r\n", "") {
+            break error.kind();
+        }
+    };
+    let ended = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted];
+    assert!(ended.contains(&error), "{error:?}");
+    assert_eq!(Client::new(server.address).get("/healthz").status, 200);
+    server.stop();
+}
+
 #[test]
 fn more_connections_than_may_be_open_wait_for_one_that_ends() {
     let (_home, server) = running(ServeConfig { connections: 1, ..config() });

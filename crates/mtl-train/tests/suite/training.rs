@@ -5,9 +5,11 @@ use mtl_esm::{ChainConfig, LabelConfig, Nesting, Preset};
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
 use mtl_nn::kernel::Precision;
 use mtl_train::{
-    Compared, Contender, EpochRecord, Observer, Silent, TrainConfig, TrainingState, TruthOf,
-    compare, evaluate, fit,
+    Compared, Contender, EpochRecord, MissingRuns, Observer, Silent, TrainConfig, TrainingState,
+    TruthOf, compare, evaluate, fit,
 };
+
+use crate::after::After;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -237,5 +239,37 @@ fn chains_are_compared_by_their_outputs_and_against_the_truth() -> Result<(), Fa
     assert!(of("auc", "pCTR") > esmm.test["auc"]["pCTR"].mean.unwrap_or(1.0));
     let (_, rows) = &results.tables(100)[0];
     assert_eq!(rows[2][0], "(truth)");
+    Ok(())
+}
+
+/// A run that is interrupted is none, and what ended before it is as if nothing had come between.
+#[test]
+fn an_interrupted_comparison_has_the_runs_that_are_done() -> Result<(), Failure> {
+    let data = data()?;
+    let contender = |name: &str| -> Result<Contender, Failure> {
+        let spec = spec(name, &["click", "purchase"])?;
+        Ok(Contender { name: name.to_owned(), spec, train: config(1) })
+    };
+    let contenders = [contender("single_task")?, contender("mmoe")?];
+    let compared = || Compared { name: "funnel", dataset: &data, truths: &[] };
+    let missing =
+        |model: &str, seeds: &[u64]| MissingRuns { model: model.to_owned(), seeds: seeds.to_vec() };
+    let whole = compare(compared(), &contenders, &[1, 2], |_, _| Box::new(Silent))?;
+    assert!(whole.interrupted.is_empty());
+    // After its second step, and before its first.
+    for steps in [2, 0] {
+        let results = compare(compared(), &contenders, &[1, 2], |name, seed| match (name, seed) {
+            ("mmoe", 2) => Box::new(After(steps)),
+            _ => Box::new(Silent),
+        })?;
+        assert_eq!(results.interrupted, [missing("mmoe", &[2])]);
+        let seeds: Vec<_> = results.models.iter().map(|model| &model.seeds[..]).collect();
+        assert_eq!(seeds, [&[1, 2][..], &[1]]);
+        assert_eq!(results.models[0].test, whole.models[0].test);
+        assert!(results.models[1].delta_auc.is_none(), "one seed is paired with none");
+    }
+    let none = compare(compared(), &contenders, &[1, 2], |_, _| Box::new(After(1)))?;
+    assert!(none.models.is_empty() && none.tables(10).is_empty() && none.parts.is_empty());
+    assert_eq!(none.interrupted, [missing("single_task", &[1, 2]), missing("mmoe", &[1, 2])]);
     Ok(())
 }

@@ -13,13 +13,14 @@ use mtl_loss::WeightingConfig;
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    Axis, Fitted, LossConfig, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint, SweepRun,
-    TrainConfig, check_test_rows, evaluate, fit, summarise,
+    Axis, Fitted, LossConfig, MissingPoint, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint,
+    SweepRun, TrainConfig, check_test_rows, evaluate, fit, summarise,
 };
 
 use self::candidates::{Candidate, candidates};
 use crate::args::SweepArgs;
 use crate::commands::nesting::located;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
 use crate::{commands, one_line, render};
 
@@ -44,10 +45,11 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     let Reported { part: reported, rows, .. } = dataset.reported().context(
         "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`",
     )?;
+    let interrupt = Interrupt::listen()?;
     let said = Notes::default();
     let notes = check_test_rows(&spec, &dataset);
     for note in notes.map_err(|error| located(error.into(), &config.data))? {
-        Bar::among("", Rc::clone(&said)).note(&note);
+        Bar::among("", Rc::clone(&said), interrupt.clone()).note(&note);
     }
     let mut sweep = Sweep {
         data: args.config.display().to_string(),
@@ -63,20 +65,46 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         }),
         planned: candidates.len(),
         points: Vec::with_capacity(candidates.len()),
+        interrupted: Vec::new(),
         configuration: std::fs::read_to_string(&args.config)?,
     };
-    let trainer = Trainer { config: &config, spec: &spec, monitors: &monitors, dataset: &dataset };
+    let trainer = Trainer {
+        config: &config,
+        spec: &spec,
+        monitors: &monitors,
+        dataset: &dataset,
+        interrupt: &interrupt,
+    };
     for candidate in &candidates {
-        let point = trainer.point(candidate, rows, &mut sweep, &said)?;
+        let Tried { point, missing } = trainer.point(candidate, rows, &mut sweep, &said)?;
+        sweep.interrupted.extend(missing);
+        let Some(point) = point else { continue };
         sweep.points.push(point);
         sweep.mark_front();
         save(&sweep, args)?;
     }
-    if let Some((point, reason)) = sweep.none_succeeded() {
+    let is_whole = sweep.interrupted.is_empty();
+    if !is_whole {
+        save(&sweep, args)?;
+    }
+    if let Some((point, reason)) = sweep.none_succeeded().filter(|_| is_whole) {
         anyhow::bail!("every run failed; the first, weighting `{}`: {reason}", point.weighting);
     }
     write(&sweep, args)?;
-    if json { render::json(&sweep) } else { print(&sweep, args.out.as_deref()) }
+    let out = args.out.as_deref();
+    match json {
+        true => render::json(&sweep)?,
+        false => print(&sweep, out),
+    }
+    if is_whole { Ok(()) } else { Err(interrupted(&sweep, out).into()) }
+}
+
+/// What to say of a sweep that was interrupted.
+fn interrupted(sweep: &Sweep, out: Option<&Path>) -> Interrupted {
+    let all = sweep.planned * sweep.seeds.len();
+    let missing: usize = sweep.interrupted.iter().map(|missing| missing.seeds.len()).sum();
+    let wrote = out.map_or(String::new(), |folder| format!("; {} has them", folder.display()));
+    Interrupted(format!("interrupted: {} of {all} runs are done{wrote}", all - missing))
 }
 
 /// The numbers so far: what hours have found is there, whatever becomes of the next run.
@@ -151,26 +179,39 @@ struct Trainer<'a> {
     spec: &'a ModelSpec,
     monitors: &'a [Monitor; 2],
     dataset: &'a Dataset<Box<dyn RowSource>>,
+    interrupt: &'a Interrupt,
+}
+
+/// What came of a weighting: a point if a run ended, and what an interrupt left out.
+struct Tried {
+    point: Option<SweepPoint>,
+    missing: Option<MissingPoint>,
 }
 
 impl Trainer<'_> {
     /// Trains under one weighting with every seed. A weighting that fails is a point that says why:
     /// the others are worth having. What is wrong with the data is wrong for all, and an error.
+    /// Nothing is trained any more once there was an interrupt.
     fn point(
         &self,
         Candidate { label, method }: &Candidate,
         rows: &dyn RowSource,
         sweep: &mut Sweep,
         said: &Notes,
-    ) -> anyhow::Result<SweepPoint> {
+    ) -> anyhow::Result<Tried> {
         let n_seeds = sweep.seeds.len();
         let (before, n_runs) = (sweep.points.len() * n_seeds, sweep.planned * n_seeds);
         let mut runs = Vec::with_capacity(n_seeds);
         for seed in sweep.seeds.clone() {
             let i = before + runs.len() + 1;
-            let bar = Bar::among(format!("{i}/{n_runs} {label}"), Rc::clone(said));
+            if self.interrupt.is_asked() {
+                break;
+            }
+            let title = format!("{i}/{n_runs} {label}");
+            let bar = Bar::among(title, Rc::clone(said), self.interrupt.clone());
             match self.train(method, seed, rows, bar) {
-                Ok((run, part)) => {
+                Ok(None) => break,
+                Ok(Some((run, part))) => {
                     runs.push(run);
                     if sweep.parts.is_empty() {
                         sweep.parts = summarise(&part, self.dataset)?;
@@ -182,28 +223,39 @@ impl Trainer<'_> {
                 }
                 Err(error) => {
                     let reason = format!("seed {seed}: {}", one_line(&error));
-                    return Ok(SweepPoint::failed(label, method.clone(), runs, reason));
+                    let point = SweepPoint::failed(label, method.clone(), runs, reason);
+                    return Ok(Tried { point: Some(point), missing: None });
                 }
             }
         }
-        Ok(SweepPoint::new(label, method.clone(), runs)?)
+        let seeds = sweep.seeds[runs.len()..].to_vec();
+        let missing = (!seeds.is_empty()).then(|| MissingPoint::new(label, method.clone(), seeds));
+        let point = match runs.is_empty() {
+            true => None,
+            false => Some(SweepPoint::new(label, method.clone(), runs)?),
+        };
+        Ok(Tried { point, missing })
     }
 
-    /// Trains on the data set and measures on `rows` of it.
+    /// Trains on the data set and measures on `rows` of it; `None` if the training was interrupted.
     fn train(
         &self,
         method: &WeightingConfig,
         seed: u64,
         rows: &dyn RowSource,
         mut bar: Bar,
-    ) -> anyhow::Result<(SweepRun, Part)> {
-        let Self { config, spec, monitors, dataset } = self;
+    ) -> anyhow::Result<Option<(SweepRun, Part)>> {
+        let Self { config, spec, monitors, dataset, .. } = self;
         let loss = LossConfig { weighting: Some(method.clone()), ..config.train.loss.clone() };
         let train = TrainConfig { loss, seed, ..config.train.clone() };
         let mut model = Model::new((*spec).clone(), dataset.schema.clone(), train.seed)?;
         let tables = (&dataset.train, &dataset.validation);
-        let Fitted { history, train: part, .. } = fit(&mut model, tables, &train, None, &mut bar)?;
+        let Fitted { history, train: part, state } =
+            fit(&mut model, tables, &train, None, &mut bar)?;
         drop(bar);
+        if state.steps_partway().is_some() {
+            return Ok(None);
+        }
         let found = evaluate(&model, rows)?;
         let value = |monitor: &Monitor| {
             let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
@@ -224,7 +276,7 @@ impl Trainer<'_> {
             best_epoch: history.best_epoch.unwrap_or(history.epochs.len()),
             seconds: history.seconds(),
         };
-        Ok((run, part))
+        Ok(Some((run, part)))
     }
 }
 
@@ -236,7 +288,7 @@ fn is_of_data(error: &anyhow::Error) -> bool {
         .any(|cause| matches!(cause.downcast_ref(), Some(Data(_) | Nesting { .. } | Read(_))))
 }
 
-fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
+fn print(sweep: &Sweep, out: Option<&Path>) {
     let [x, y] = &sweep.metrics;
     say!(
         "{} under {} weightings, {} {} rows, {}; ● is on the Pareto front of {} and {}",
@@ -271,12 +323,17 @@ fn print(sweep: &Sweep, out: Option<&Path>) -> anyhow::Result<()> {
             say!("row {} failed: {}: {reason}", i + 1, point.weighting);
         }
     }
+    // An interrupt leaves at most one weighting with some of its seeds: the last.
+    let partly = sweep.interrupted.iter().find(|m| m.seeds.len() < sweep.seeds.len());
+    if let Some(missing) = partly {
+        say!("row {} lacks {} seeds", sweep.points.len(), missing.seeds.len());
+    }
     if let Some(folder) = out {
-        let files = ["sweep.json", "sweep.svg", commands::REPORT]
-            .map(|file| folder.join(file).display().to_string());
+        let svg = sweep.points.iter().any(|point| point.values.is_some()).then_some("sweep.svg");
+        let files = ["sweep.json"].into_iter().chain(svg).chain([commands::REPORT]);
+        let files: Vec<_> = files.map(|file| folder.join(file).display().to_string()).collect();
         say!("\nwrote {}", files.join(", "));
     }
-    Ok(())
 }
 
 /// The mean, with its standard deviation where there are several seeds.
