@@ -37,7 +37,7 @@ pub const LARGE: [usize; 2] = [27_000, 7_500];
 const TASKS: [&str; 3] = ["click", "like", "buy"];
 
 /// The models that are measured: name, architecture, experts of MMoE, chain.
-const MODELS: [(&str, &str, usize, Option<Preset>); 9] = [
+const MODELS: [(&str, &str, usize, Option<Preset>); 10] = [
     ("shared_bottom", "shared_bottom", 4, None),
     ("esmm", "towers", 4, Some(Preset::Esmm)),
     ("esm2", "towers", 4, Some(Preset::Esm2)),
@@ -45,6 +45,7 @@ const MODELS: [(&str, &str, usize, Option<Preset>); 9] = [
     ("mmoe_2", "mmoe", 2, None),
     ("mmoe_8", "mmoe", 8, None),
     ("mmoe_16", "mmoe", 16, None),
+    ("mmoe_32", "mmoe", 32, None),
     ("mmoe_64", "mmoe", 64, None),
     ("ple_2", "ple", 4, None),
 ];
