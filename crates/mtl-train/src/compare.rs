@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Gate, History, LossConfig, Observer, Result, Results, Scored,
+    Error, Evaluation, Fitted, Gate, History, LossConfig, Observer, Result, Results, Scored,
     SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure, measure_truth,
     summarise,
 };
@@ -148,10 +148,12 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
             let mut watch = observer(&contender.name, seed);
             notes.iter().for_each(|note| watch.note(note));
             let tables = (&dataset.train, &dataset.validation);
-            let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
+            // The optimiser's moments are let go before anything is measured.
+            let Fitted { history, train: part, .. } =
+                fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
             if parts.is_empty() {
-                parts = summarise(&fitted.train, dataset)?;
+                parts = summarise(&part, dataset)?;
             }
             let scored = Scored::of(&model, rows)?;
             let mut evaluation = measure(&model, &scored)?;
@@ -167,7 +169,7 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
                 model: contender.name.clone(),
                 seed,
                 parameters: model.n_parameters(),
-                history: fitted.history,
+                history,
                 gates: gates(&model, rows)?,
                 configuration: contender.configuration()?,
                 evaluation,
