@@ -4,9 +4,10 @@
     python benches/peers/scale.py --json scale.json
 
 A series is one thing that grows, on each number of threads. Its sizes run as processes of their own, in short
-bursts in turn (`processes.py`). `ratio` is the time over that of the first size; `us per unit` the time over the
-size, which falls towards what one expert or one row of a batch costs where the step is linear; `line` how far
-the time lies from the straight line through all sizes. `memory` is the most that the process held at a time.
+bursts in turn (`processes.py`). `ratio` is the time over that of the first size. Where the step should be linear,
+`us per unit` is the time over the size, which falls towards what one expert or one row of a batch costs, and
+`line` how far the time lies from the straight line through all sizes; with the rows of tables it should not grow
+at all. `memory` is the most that the process held at a time.
 Needs nothing but Python and the binary.
 """
 
@@ -21,6 +22,8 @@ from processes import Ours, alternate, best, compared, middle
 HERE = pathlib.Path(__file__).resolve().parent
 
 EXPERTS = {2: "mmoe_2", 4: "mmoe", 8: "mmoe_8", 16: "mmoe_16", 32: "mmoe_32", 64: "mmoe_64"}
+# The series in which the step should not grow.
+CONSTANT = "tables"
 # Series -> what grows, and the options of `w1` by its size.
 SERIES = {
     "tables": (
@@ -80,8 +83,8 @@ def measure(series, threads, given):
             "wall_ms": middle(lines, "ms_per_step"),
             "best_ms": best(lines, key),
             "ratio": round(ms[n] / ms[first], 3),
-            "us_per_unit": round(1e3 * ms[n] / n, 4),
-            "off_the_line": round(ms[n] / line(n) - 1, 3),
+            "us_per_unit": None if series == CONSTANT else round(1e3 * ms[n] / n, 4),
+            "off_the_line": None if series == CONSTANT else round(ms[n] / line(n) - 1, 3),
             "peak_mib": memory[n],
         }
         for n, lines in bursts.items()
@@ -106,10 +109,13 @@ def table(series, threads, rows):
     heads = ("size", "ms", "best ms", "ratio", "us per unit", "line", "memory MiB")
     print("".join(f"{head:>13}" for head in heads))
     for row in rows:
-        memory = "-" if row["peak_mib"] is None else row["peak_mib"]
+        told = [
+            "-" if row[key] is None else format(row[key], form)
+            for key, form in (("us_per_unit", ".3f"), ("off_the_line", ".1%"), ("peak_mib", "d"))
+        ]
         print(
             f"{row['size']:13,}{row['ms']:13.2f}{row['best_ms']:13.2f}{row['ratio']:13.2f}"
-            f"{row['us_per_unit']:13.3f}{row['off_the_line']:13.1%}{memory:>13}",
+            + "".join(f"{text:>13}" for text in told),
             flush=True,
         )
     print()
