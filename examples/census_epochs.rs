@@ -42,7 +42,7 @@ fn main() -> Result<(), Anything> {
             let train = TrainConfig { epochs: epoch, seed, ..TrainConfig::default() };
             let tables = (&data.train, &nothing);
             let fitted = fit(&mut model, tables, &train, state.as_ref(), &mut Silent)?;
-            state = Some(fitted.state);
+            state = Some(fitted.state()?);
             report(&model, seed, epoch, width, &data.validation, &data.test)?;
         }
     }

@@ -1,16 +1,22 @@
 """W1 in PyTorch: a contender of `compare.py`; `w1.py` has the models.
 
 Variants: `eager` and `batched`, the two forms of `w1.py`, under fused Adam, and of each
-- `_sparse`: sparse gradients of tables and SparseAdam on them.
+- `_sparse`: sparse gradients of tables and SparseAdam on them;
+- `_compiled`: the model under torch.compile (compilation is not timed; it needs a C++ compiler).
 
 Of `batched` also
 - `_cheap`: a mask draws a byte for each element instead of a Bernoulli float (a fifth of MMoE's step on one
   machine), at a rate of 26/256;
-- `_compiled`: under torch.compile (its compilation is not timed; needs a C++ compiler);
-- `_bf16`: cheap masks, under autocast to bfloat16.
+- `_tuned`: under torch.compile with `max-autotune-no-cudagraphs`, which times kernels for each product;
+- `_bf16`: cheap masks, under autocast to bfloat16; `_compiled_bf16`: under both.
 """
 
 import argparse
+import os
+import shutil
+
+# In this process alone: helpers that wait would still be there when bursts are timed.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 import torch
 from torch.nn import functional
@@ -21,8 +27,8 @@ import w1
 import workload
 from workload import CHAINS, TASKS
 
-VARIANTS = ["eager", "eager_sparse", "batched", "batched_sparse"]
-VARIANTS += ["batched_cheap", "batched_compiled", "batched_bf16"]
+VARIANTS = ["eager", "eager_sparse", "eager_compiled", "batched", "batched_sparse", "batched_cheap"]
+VARIANTS += ["batched_compiled", "batched_tuned", "batched_bf16", "batched_compiled_bf16"]
 
 
 class Operations:
@@ -48,9 +54,9 @@ def make(data, model, dropout, variant):
         optimisers = [adam, torch.optim.SparseAdam(tables, **settings)]
     else:
         optimisers = [torch.optim.Adam(dense + tables, fused=True, **settings)]
-    forward = torch.compile(net) if variant == "batched_compiled" else net
+    forward = compiled(net, variant)
     batches = [(torch.tensor(ids).long(), torch.tensor(y)) for ids, y in data.batches]
-    bf16 = variant == "batched_bf16"
+    bf16 = variant.endswith("_bf16")
 
     def step(batch, n):
         ids, labels = batches[batch]
@@ -69,6 +75,15 @@ def make(data, model, dropout, variant):
         return value.detach()
 
     return step
+
+
+def compiled(net, variant):
+    """The model as it runs: compiled, if the variant is."""
+    if "_compiled" not in variant and "_tuned" not in variant:
+        return net
+    if not any(map(shutil.which, filter(None, [os.environ.get("CXX"), "g++", "clang++"]))):
+        raise RuntimeError("torch.compile needs a C++ compiler, and neither g++ nor clang++ is there")
+    return torch.compile(net, mode="max-autotune-no-cudagraphs" if "_tuned" in variant else None)
 
 
 def loss(z, labels, model):

@@ -37,7 +37,7 @@ pub const LARGE: [usize; 2] = [27_000, 7_500];
 const TASKS: [&str; 3] = ["click", "like", "buy"];
 
 /// The models that are measured: name, architecture, experts of MMoE, chain.
-const MODELS: [(&str, &str, usize, Option<Preset>); 9] = [
+const MODELS: [(&str, &str, usize, Option<Preset>); 10] = [
     ("shared_bottom", "shared_bottom", 4, None),
     ("esmm", "towers", 4, Some(Preset::Esmm)),
     ("esm2", "towers", 4, Some(Preset::Esm2)),
@@ -45,6 +45,7 @@ const MODELS: [(&str, &str, usize, Option<Preset>); 9] = [
     ("mmoe_2", "mmoe", 2, None),
     ("mmoe_8", "mmoe", 8, None),
     ("mmoe_16", "mmoe", 16, None),
+    ("mmoe_32", "mmoe", 32, None),
     ("mmoe_64", "mmoe", 64, None),
     ("ple_2", "ple", 4, None),
 ];
@@ -112,25 +113,24 @@ impl W1 {
     /// The same under a weighting of the losses, by its name; `equal` is the plain step.
     ///
     /// # Errors
-    /// As [`W1::new`]; an unknown method is one.
+    /// An unknown method.
     pub fn weighed(
-        name: &str,
+        mut self,
         method: &str,
         shared: SharedParameters,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut w1 = Self::new(name)?;
         if method == "equal" {
-            return Ok(w1);
+            return Ok(self);
         }
         let method = WeightingConfig::from_name(method)?;
-        let graph = Arc::clone(w1.step.graph());
+        let graph = Arc::clone(self.step.graph());
         let names: Vec<String> = graph.losses().iter().map(|loss| loss.0.clone()).collect();
         let initial: Vec<f64> = names.iter().map(|n| base_rate_entropy(rate(n))).collect();
-        let rule = w1.optimiser.config().dense;
+        let rule = self.optimiser.config().dense;
         let weighting = Weighting::new(&method, &names, Some(&initial), rule)?;
-        w1.step = weighting.step(graph, shared)?;
-        w1.weighting = Some(weighting);
-        Ok(w1)
+        self.step = weighting.step(graph, shared)?;
+        self.weighting = Some(weighting);
+        Ok(self)
     }
 
     /// The same with other kernels, or another precision.
@@ -329,8 +329,25 @@ mod tests {
         Ok(())
     }
 
+    /// Every method of the shelf, so that a new one is measured without a word said here.
     #[test]
-    fn a_name_that_nobody_knows_is_an_error() {
+    fn every_weighting_steps() -> Result<(), Box<dyn Error>> {
+        let setup = Setup { large: [50, 40], rows: 8, ..Setup::default() };
+        for method in WeightingConfig::NAMES {
+            let model = W1::with("shared_bottom", &setup)?;
+            let mut model = model.weighed(method, SharedParameters::LastLayer)?;
+            for _ in 0..2 {
+                assert!(model.step()?.is_finite(), "{method}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_an_error() -> Result<(), Box<dyn Error>> {
         assert!(W1::new("mmoe_5").is_err());
+        let model = W1::with("mmoe", &Setup { large: [50, 40], rows: 2, ..Setup::default() })?;
+        assert!(model.weighed("mean", SharedParameters::LastLayer).is_err());
+        Ok(())
     }
 }

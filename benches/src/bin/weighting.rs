@@ -1,5 +1,5 @@
 //! Measures what loss weightings cost: the step of a W1 model under each of them in turn, burst by
-//! burst, relative to `equal`. One line of JSON a method.
+//! burst, relative to the first. One line of JSON a method; `--methods all` is every method there is.
 //!
 //! `RAYON_NUM_THREADS=1 cargo run --release -p mtl-benches --bin weighting -- --rounds 20`
 
@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use mtl_benches::cpu_ms;
 use mtl_benches::w1::W1;
+use mtl_loss::WeightingConfig;
 use mtl_train::SharedParameters;
 use serde_json::json;
 
 const WARM_STEPS: usize = 4;
 const BURST: usize = 5;
+/// One of each kind; `--methods all` is every one there is.
 const METHODS: &str = "equal,uncertainty,gradnorm,pareto,mgda,pcgrad";
 
 type Anything = Box<dyn std::error::Error>;
@@ -37,7 +39,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<(), Anything> {
     let settings = settings(arguments)?;
     let mut models = Vec::new();
     for method in &settings.methods {
-        let mut model = W1::weighed(&settings.model, method, settings.shared)?;
+        let mut model = W1::new(&settings.model)?.weighed(method, settings.shared)?;
         for _ in 0..WARM_STEPS {
             model.step()?;
         }
@@ -86,6 +88,7 @@ fn settings(mut arguments: impl Iterator<Item = String>) -> Result<Settings, Any
         let value = arguments.next().ok_or_else(|| format!("{argument} needs a value"))?;
         match argument.as_str() {
             "--model" => settings.model = value,
+            "--methods" if value == "all" => settings.methods = all(),
             "--methods" => settings.methods = value.split(',').map(str::to_owned).collect(),
             "--rounds" => settings.rounds = value.parse::<usize>()?.max(1),
             "--shared" => settings.shared = serde_json::from_value(json!(value))?,
@@ -96,6 +99,12 @@ fn settings(mut arguments: impl Iterator<Item = String>) -> Result<Settings, Any
         }
     }
     Ok(settings)
+}
+
+/// Every method, `equal` first: ratios are to the first.
+fn all() -> Vec<String> {
+    let others = WeightingConfig::NAMES.iter().filter(|&&name| name != "equal");
+    std::iter::once(&"equal").chain(others).map(|&name| name.to_owned()).collect()
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -36,7 +36,7 @@ pub(crate) fn write_model(
     schema: &Schema,
     params: &Params<f32>,
     calibration: &Calibration,
-    more: &[(&str, &[u8])],
+    (more, there): (&[(&str, &[u8])], &[(&str, &Path)]),
 ) -> Result<()> {
     prepare_folder(folder)?;
     let text = toml::to_string(spec).map_err(|error| in_file(&folder.join(SPEC), error))?;
@@ -48,7 +48,7 @@ pub(crate) fn write_model(
         files.push((CALIBRATION, text.as_bytes()));
     }
     files.extend_from_slice(more);
-    write_folder(folder, &files)
+    write_folder_of(folder, &files, there)
 }
 
 pub(crate) fn read_description(folder: &Path) -> Result<(ModelSpec, Schema)> {
@@ -156,6 +156,11 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Folder`], naming the file; `folder` is then as it was.
 pub fn write_folder(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    write_folder_of(folder, files, &[])
+}
+
+/// As [`write_folder`], with files that lie elsewhere: by name, and where they are. They stay there too.
+fn write_folder_of(folder: &Path, files: &[(&str, &[u8])], there: &[(&str, &Path)]) -> Result<()> {
     let parent = parent(folder);
     fs::create_dir_all(&parent).map_err(|error| in_file(&parent, error))?;
     if folder.exists() && !folder.is_dir() {
@@ -170,6 +175,15 @@ pub fn write_folder(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
             file.sync_all()
         });
         written.map_err(|error| in_file(&path, error))?;
+    }
+    for (name, from) in there {
+        // A link costs neither time nor room; not every file system has them.
+        let path = new.path().join(name);
+        let put = fs::hard_link(from, &path).or_else(|_| {
+            fs::copy(from, &path)?;
+            fs::File::open(&path)?.sync_all()
+        });
+        put.map_err(|error| in_file(from, error))?;
     }
     readable(new.path()).map_err(|error| in_file(folder, error))?;
     let new = new.keep();
@@ -259,6 +273,21 @@ mod tests {
         fs::write(&file, "")?;
         let error = write_folder(&file, &[]).expect_err("a file is in the way");
         assert!(error.to_string().ends_with("is a file, expected a folder or nothing"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_lies_elsewhere_is_in_the_folder_too() -> Result<(), Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        let (folder, large) = (home.path().join("model"), home.path().join("large"));
+        fs::write(&large, b"4")?;
+        write_folder_of(&folder, &[("a", b"5")], &[("state", &large)])?;
+        assert_eq!(fs::read(folder.join("state"))?, b"4");
+        fs::remove_file(&large)?;
+        assert_eq!(fs::read(folder.join("state"))?, b"4");
+        let error = write_folder_of(&folder, &[], &[("state", &large)]).expect_err("it is gone");
+        assert!(error.to_string().contains("large: "), "{error}");
+        assert_eq!(fs::read(folder.join("a"))?, b"5", "the folder is as it was");
         Ok(())
     }
 }

@@ -121,8 +121,23 @@ impl Model {
     /// # Errors
     /// [`crate::Error::Folder`], naming the file.
     pub fn save(&self, folder: &Path, more: &[(&str, &[u8])]) -> Result<()> {
+        self.save_with(folder, more, &[])
+    }
+
+    /// As [`Model::save`], with files that lie elsewhere (name, path): for what is too large to be held.
+    /// They stay where they are; what is in the folder is a link to the same bytes, where the file
+    /// system has links.
+    ///
+    /// # Errors
+    /// [`crate::Error::Folder`], naming the file.
+    pub fn save_with(
+        &self,
+        folder: &Path,
+        more: &[(&str, &[u8])],
+        there: &[(&str, &Path)],
+    ) -> Result<()> {
         let (spec, schema, params) = (&self.spec, &self.schema, &self.params);
-        folder::write_model(folder, spec, schema, params, &self.calibration, more)
+        folder::write_model(folder, spec, schema, params, &self.calibration, (more, there))
     }
 
     /// Writes the calibration alone into a folder that [`Model::save`] wrote; no other file changes.

@@ -65,7 +65,7 @@ impl TrainingState {
         let optimiser = match state {
             None => fresh,
             Some(state) => {
-                let saved = state.saved_optimiser().clone();
+                let saved = state.saved_optimiser()?;
                 SavedOptimiser {
                     first: grown(saved.first, &fresh.first, &growing),
                     second: grown(saved.second, &fresh.second, &growing),
@@ -73,8 +73,8 @@ impl TrainingState {
                 }
             }
         };
-        let carried = Self::unstarted(config, SavedParams { entries: params }, optimiser);
-        carried.params(layout)?;
+        let carried = Self::unstarted(config, &params, &optimiser)?;
+        carried.check_weights(layout)?;
         carried.optimiser(config, layout)?;
         Ok(carried)
     }

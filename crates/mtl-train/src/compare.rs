@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Gate, History, LossConfig, MissingRuns, Observer, Result, Results, Scored,
-    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure_with_truth,
+    Error, Evaluation, Fitted, Gate, History, LossConfig, MissingRuns, Observer, Result, Results,
+    Scored, SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure_with_truth,
     summarise,
 };
 
@@ -154,11 +154,13 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
             let tables = (&dataset.train, &dataset.validation);
             let fitted = fit(&mut model, tables, &train, None, &mut *watch)?;
             drop(watch);
-            if fitted.state.steps_partway().is_some() {
+            if fitted.steps_partway().is_some() {
                 break 'runs;
             }
+            // The optimiser's moments are let go before anything is measured.
+            let Fitted { history, train: part, .. } = fitted;
             if parts.is_empty() {
-                parts = summarise(&fitted.train, dataset)?;
+                parts = summarise(&part, dataset)?;
             }
             let scored = Scored::of(&model, rows)?;
             let evaluation = measure_with_truth(&model, &scored, truth, truths)?;
@@ -173,7 +175,7 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
                 model: contender.name.clone(),
                 seed,
                 parameters: model.n_parameters(),
-                history: fitted.history,
+                history,
                 gates: gates(&model, rows)?,
                 configuration: contender.configuration()?,
                 evaluation,

@@ -10,7 +10,7 @@ use mtl_nn::kernel::Precision;
 use mtl_nn::{OptimiserConfig, Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result, TruthOf};
+use crate::{CalibrationConfig, Error, LossConfig, Monitor, Result, TruthOf, WeightStore};
 
 /// The `[train]` table.
 ///
@@ -54,6 +54,10 @@ pub struct TrainConfig {
     /// How losses are weighted; a table of its own, `[loss]`.
     #[serde(skip)]
     pub loss: LossConfig,
+    /// Where the weights of the best epoch are kept: no key of a configuration, whose results do not
+    /// depend on it.
+    #[serde(skip)]
+    pub kept: WeightStore,
 }
 
 impl Default for TrainConfig {
@@ -69,6 +73,7 @@ impl Default for TrainConfig {
             monitor: None,
             patience: None,
             loss: LossConfig::default(),
+            kept: WeightStore::default(),
         }
     }
 }
@@ -81,9 +86,10 @@ impl TrainConfig {
         self.optimiser.unwrap_or(adam)
     }
 
-    /// How many times training holds a model's values beside the model itself: the best epoch's
-    /// (or the last good ones, where none is best yet), what the optimiser keeps of each value of a table (which outweighs all else), and the state
-    /// of all three that a run leaves; where that is saved, its bytes too.
+    /// How many times training holds a model's values beside the model itself: what the optimiser keeps of
+    /// each value of a table (which outweighs all else), and a copy of that where a state is written or
+    /// taken up; a model that is saved is held twice more when the moments are gone. The best
+    /// epoch's weights lie in a file ([`WeightStore`]), or are few.
     pub fn copies(&self, saves_state: bool) -> usize {
         let optimiser = self.optimiser();
         let moments = match optimiser.tables.unwrap_or(optimiser.dense) {
@@ -92,8 +98,7 @@ impl TrainConfig {
             // Adam.
             _ => 2,
         };
-        let state = 2 + moments;
-        1 + moments + state * (1 + usize::from(saves_state))
+        if saves_state { (2 * moments).max(2) } else { moments }
     }
 
     /// Checks the settings for what the model is measured by.

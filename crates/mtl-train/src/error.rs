@@ -50,6 +50,27 @@ pub enum Error {
         /// Why not.
         message: String,
     },
+    /// There is no room for the weights of the best epoch.
+    #[error(
+        "{folder}: the weights of the best epoch cannot be kept there: {source}; expected a folder that \
+         can be written, with room for {mebibytes} MiB"
+    )]
+    BestWeights {
+        /// The folder.
+        folder: String,
+        /// What they take.
+        mebibytes: u64,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The weights of the best epoch cannot be read back.
+    #[error("{folder}: the weights of the best epoch are lost: {source}")]
+    BestWeightsLost {
+        /// The folder in which they were kept.
+        folder: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// Reading data failed.
     #[error(transparent)]
     Read(#[from] mtl_data::Error),

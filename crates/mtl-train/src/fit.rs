@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::NamedMetrics;
 use crate::last_good::{Kept, LastGood};
 use crate::progress::Progress;
-use crate::resume::SeenRows;
+use crate::resume::{Checkpoint, Left, Past, SeenRows, Weights};
 use crate::seen::Solves;
 use crate::survey::Survey;
 use crate::watch::Watch;
@@ -112,14 +112,29 @@ impl History {
 }
 
 /// What a run leaves.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Fitted {
     /// What happened.
     pub history: History,
     /// The training rows and their labels.
     pub train: Part,
-    /// From which training goes on as if it had never stopped.
-    pub state: TrainingState,
+    /// Weights and moments; they are let go with it.
+    left: Left,
+}
+
+impl Fitted {
+    /// A copy of that from which training goes on as if it had never stopped.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] if there is no room for it.
+    pub fn state(&self) -> Result<TrainingState> {
+        self.left.checkpoint().state()
+    }
+
+    /// The steps that were done of an epoch that was interrupted; `None` between epochs.
+    pub fn steps_partway(&self) -> Option<usize> {
+        self.left.past.steps_partway()
+    }
 }
 
 /// Trains `model` in place and leaves the weights of the best epoch in it (of the last one, where
@@ -138,6 +153,7 @@ pub struct Fitted {
 /// a [`TrainConfig::loss`] that is not that of `resume`.
 /// [`Error::Stopped`] for a loss, gradient or prediction that is not finite, or weights of losses that cannot
 /// be found; `model` then has the last good weights, and the error says which those are.
+/// [`Error::BestWeights`] where [`TrainConfig::kept`] has no room for them.
 pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
     model: &mut Model,
     (train, validation): (&R, &V),
@@ -150,13 +166,14 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
     for (part, violations) in &survey.violations {
         nesting::note(observer, *part, violations);
     }
-    let graph = Arc::clone(model.graph());
     let mut run = Run::new(model, &survey, config, resume)?;
+    let mut is_noted = false;
     while run.history.epochs.len() < config.epochs && !run.history.stopped_early {
         let number = run.history.epochs.len() + 1;
         observer.epoch_started(number, config.epochs, survey.steps);
+        is_noted = true;
         let Some(mut record) = run.epoch(model, train, number, observer)? else {
-            observer.checkpoint(&|| run.state(&model.params));
+            observer.checkpoint(&run.checkpoint(&model.params));
             break;
         };
         if !validation.is_empty() {
@@ -167,19 +184,18 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
             record.monitored = run.monitor.value(&found);
             record.validation = found.tasks.iter().map(Validated::of).collect();
         }
-        let is_best = run.finish_epoch(record.clone(), &model.params);
+        let is_best = run.finish_epoch(record.clone(), &model.params)?;
         observer.epoch_done(&record, is_best);
-        observer.checkpoint(&|| run.state(&model.params));
+        observer.checkpoint(&run.checkpoint(&model.params));
         if observer.wants_to_stop() {
             break;
         }
     }
-    let state = run.state(&model.params);
-    if run.kept.is_best {
-        debug_assert!(Arc::ptr_eq(run.kept.params.layout(), graph.layout()));
-        model.params = run.kept.params;
+    if !is_noted {
+        observer.checkpoint(&run.checkpoint(&model.params));
     }
-    Ok(Fitted { history: run.history, train: survey.part, state })
+    let (history, left) = run.end(model)?;
+    Ok(Fitted { history, train: survey.part, left })
 }
 
 /// A run in progress.
@@ -215,19 +231,28 @@ impl<'t> Run<'t> {
         let graph = Arc::clone(model.graph());
         let layout = graph.layout();
         let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
-        mtl_model::check_memory(layout, config.copies(false))?;
-        let (mut optimiser, mut kept) = (Optimiser::new(config.optimiser(), layout)?, None);
-        if let Some(state) = resume {
-            state.check_rows(survey)?;
-            state.check_loss(config)?;
-            history = History { monitor: history.monitor, ..state.history().clone() };
-            // More epochs or more patience than before: that is what resuming is for.
-            history.stopped_early = history.patience_ran_out(config.patience);
-            model.params = state.params(layout)?;
-            optimiser = state.optimiser(config, layout)?;
-            let of = history.best_epoch.map_or(LastGood::Start, LastGood::Epoch);
-            kept = state.best(layout)?.map(|params| Kept { params, of, is_best: true });
-        }
+        mtl_model::check_memory(layout, config.copies(resume.is_some()))?;
+        let mut kept = None;
+        let optimiser = match resume {
+            None => Optimiser::new(config.optimiser(), layout)?,
+            Some(state) => {
+                state.check_rows(survey)?;
+                state.check_loss(config)?;
+                history = History { monitor: history.monitor, ..state.history().clone() };
+                // More epochs or more patience than before: that is what resuming is for.
+                history.stopped_early = history.patience_ran_out(config.patience);
+                let of = history.best_epoch.map_or(LastGood::Start, LastGood::Epoch);
+                if state.restore_best(&mut model.params)? {
+                    kept = Some(Kept::resumed(&config.kept, &model.params, of)?);
+                }
+                state.restore_weights(&mut model.params)?;
+                state.optimiser(config, layout)?
+            }
+        };
+        let kept = match kept {
+            Some(kept) => kept,
+            None => Kept::start(&config.kept, &model.params)?,
+        };
         let partway = resume.and_then(|state| state.partway().cloned());
         let rule = config.optimiser().dense;
         let mut weighting = Weighting::of_model(&config.loss, model, &survey.initial_losses, rule)?;
@@ -252,7 +277,7 @@ impl<'t> Run<'t> {
             monitor,
             history,
             partway,
-            kept: kept.unwrap_or_else(|| Kept::start(&model.params)),
+            kept,
         })
     }
 
@@ -347,50 +372,77 @@ impl<'t> Run<'t> {
     ) -> Error {
         let is_finite = |p: mtl_model::Predictions| p.values().iter().all(|p| p.is_finite());
         if self.optimiser.steps() == updates {
-            let at_fault = self.look(&model.params).is_err();
-            if !at_fault
-                || self.rows_are_at_fault(model) && model.predict(block).is_ok_and(is_finite)
-            {
-                return Error::Stopped { cause: Box::new(cause), left: LastGood::BeforeStep };
+            let before_step =
+                |cause| Error::Stopped { cause: Box::new(cause), left: LastGood::BeforeStep };
+            if self.look(&model.params).is_ok() {
+                return before_step(cause);
+            }
+            match self.rows_are_at_fault(model) {
+                Ok(true) if model.predict(block).is_ok_and(is_finite) => return before_step(cause),
+                Ok(_) => {}
+                Err(error) => return error,
             }
         }
         self.go_back(cause, model)
     }
 
     /// Whether the last batch has no finite losses with the weights that are kept either.
-    fn rows_are_at_fault(&mut self, model: &mut Model) -> bool {
-        std::mem::swap(&mut model.params, &mut self.kept.params);
+    fn rows_are_at_fault(&mut self, model: &mut Model) -> Result<bool> {
+        self.kept.exchange(&mut model.params)?;
         let looked = self.look(&model.params);
-        std::mem::swap(&mut model.params, &mut self.kept.params);
-        looked.is_err()
+        self.kept.exchange(&mut model.params)?;
+        Ok(looked.is_err())
     }
 
     /// Leaves in `model` the weights that are kept.
     fn go_back(&mut self, cause: Error, model: &mut Model) -> Error {
-        std::mem::swap(&mut model.params, &mut self.kept.params);
-        Error::Stopped { cause: Box::new(cause), left: self.kept.of }
+        match self.kept.restore(&mut model.params) {
+            Ok(()) => Error::Stopped { cause: Box::new(cause), left: self.kept.of },
+            Err(error) => error,
+        }
     }
 
     /// Notes an epoch and keeps its weights if they are the best; returns whether they are.
-    fn finish_epoch(&mut self, record: EpochRecord, params: &Params<f32>) -> bool {
+    fn finish_epoch(&mut self, record: EpochRecord, params: &Params<f32>) -> Result<bool> {
         let history = &mut self.history;
         let better = record.monitored.is_some_and(|v| self.monitor.improves(v, history.best));
         if better {
             history.best = record.monitored;
             history.best_epoch = Some(record.epoch);
         }
-        self.kept.epoch_done(record.epoch, params, better);
+        self.kept.epoch_done(record.epoch, params, better)?;
         history.epochs.push(record);
         history.stopped_early = history.patience_ran_out(self.config.patience)
             && history.epochs.len() < self.config.epochs;
-        better
+        Ok(better)
     }
 
-    fn state(&self, params: &Params<f32>) -> TrainingState {
-        let best = self.kept.best();
+    fn checkpoint<'r>(&'r self, params: &'r Params<f32>) -> Checkpoint<'r> {
+        Checkpoint {
+            past: self.past(),
+            layout: self.step.graph().layout(),
+            weights: Weights::Live(params),
+            best: self.kept.best(),
+            optimiser: &self.optimiser,
+            store: &self.config.kept,
+        }
+    }
+
+    fn past(&self) -> Past {
         let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
-        let past = (&self.history, self.partway.as_ref());
-        let (config, rows) = (self.config, &self.rows);
-        TrainingState::of(past, config, rows, (params, best), &self.optimiser, weighting)
+        Past::of((&self.history, self.partway.as_ref()), self.config, &self.rows, weighting)
+    }
+
+    /// Leaves the best weights in `model`, and what training would go on from.
+    fn end(self, model: &mut Model) -> Result<(History, Left)> {
+        let past = self.past();
+        let Self { kept, optimiser, history, config, .. } = self;
+        let last = config.kept.keep(&model.params)?;
+        let best = kept.into_best();
+        if let Some(best) = &best {
+            best.restore(&mut model.params)?;
+        }
+        let (layout, store) = (Arc::clone(model.graph().layout()), config.kept.clone());
+        Ok((history, Left { past, layout, last, best, optimiser, store }))
     }
 }

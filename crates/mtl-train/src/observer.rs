@@ -1,6 +1,6 @@
 //! Who watches a training run.
 
-use crate::{EpochRecord, TrainingState};
+use crate::{Checkpoint, EpochRecord};
 
 /// Called as training goes on; every method has an empty default.
 pub trait Observer {
@@ -24,9 +24,10 @@ pub trait Observer {
         let _ = (record, is_best);
     }
 
-    /// Called after each epoch, and when interrupted within one; `state` makes a copy of everything needed to resume.
-    fn checkpoint(&mut self, state: &dyn Fn() -> TrainingState) {
-        let _ = state;
+    /// Called after each epoch, when interrupted within one, and once where nothing is left to train:
+    /// what is written or taken of the last `checkpoint` is where the run ends.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) {
+        let _ = checkpoint;
     }
 
     /// Asked after every step: whether to stop at once, within the epoch. What [`crate::fit`] then

@@ -1,29 +1,62 @@
 //! The state of a training run between epochs, and within one.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use mtl_model::Model;
-use mtl_nn::checkpoint::{self, Damage, SavedOptimiser, SavedParams};
+use mtl_nn::checkpoint::{self, Damage, SavedEntry, SavedOptimiser};
 use mtl_nn::kernel::Precision;
 use mtl_nn::{Layout, Optimiser, Params, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
 use crate::progress::Progress;
+use crate::state_file::{Shape, Source, begin, section};
 use crate::survey::Survey;
+use crate::value_stream::WORD;
+use crate::weight_store::{StoredWeights, write_section};
 use crate::weighting::{Weighting, WeightingState};
-use crate::{Error, History, Result, TrainConfig};
+use crate::{Error, History, Result, TrainConfig, WeightStore};
 
 /// How every version's kind begins.
 const KINDS: &str = "mtl training state ";
 /// Numbered anew whenever what it holds changes.
-const KIND: &str = "mtl training state 6";
+const KIND: &str = "mtl training state 7";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+///
+/// Values lie where the state was made or read: in memory, or in a file, from which they are read when a
+/// run takes it up.
+#[derive(Clone, Debug)]
 pub struct TrainingState {
+    head: Head,
+    source: Source,
+    /// Where the sections begin: weights, the best ones if there are, the first moments, the second.
+    starts: Vec<u64>,
+    /// Its name in messages.
+    file: String,
+}
+
+/// What a state has beside values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Head {
+    past: Past,
+    /// Whether the best epoch's weights are there.
+    has_best: bool,
+    weights: Vec<Shape>,
+    steps: u64,
+    dense_rule: String,
+    table_rule: String,
+    moments: [Vec<Shape>; 2],
+}
+
+/// How a run came to where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Past {
     history: History,
     /// An epoch that was interrupted.
     partway: Option<Progress>,
@@ -32,16 +65,9 @@ pub struct TrainingState {
     precision: Precision,
     /// None before the first epoch.
     rows: Option<SeenRows>,
-    params: SavedParams,
-    /// The best epoch's, if it is not the last one.
-    best: Option<SavedParams>,
-    optimiser: SavedOptimiser,
     weighting: Option<WeightingState>,
     /// The settings of `[loss]` by key; none before the first epoch.
     loss: Option<BTreeMap<String, String>>,
-    /// Its name in messages.
-    #[serde(skip, default = "unnamed")]
-    file: String,
 }
 
 /// The rows of a run, and how many of them shuffle among themselves.
@@ -57,6 +83,144 @@ impl SeenRows {
     }
 }
 
+impl Past {
+    pub(crate) fn of(
+        (history, partway): (&History, Option<&Progress>),
+        config: &TrainConfig,
+        rows: &SeenRows,
+        weighting: Option<WeightingState>,
+    ) -> Self {
+        Self {
+            history: history.clone(),
+            partway: partway.cloned(),
+            rows: Some(rows.clone()),
+            weighting,
+            loss: Some(config.loss.settings()),
+            ..Self::none(config)
+        }
+    }
+
+    /// Before the first epoch.
+    pub(crate) fn none(config: &TrainConfig) -> Self {
+        Self {
+            history: History::default(),
+            partway: None,
+            seed: config.seed,
+            batch_size: config.batch_size,
+            precision: config.precision,
+            rows: None,
+            weighting: None,
+            loss: None,
+        }
+    }
+
+    pub(crate) fn steps_partway(&self) -> Option<usize> {
+        self.partway.as_ref().map(Progress::steps)
+    }
+}
+
+/// A run as it stands: what it would be resumed from, not copied yet.
+#[derive(Debug)]
+pub struct Checkpoint<'r> {
+    pub(crate) past: Past,
+    pub(crate) layout: &'r Layout,
+    pub(crate) weights: Weights<'r>,
+    pub(crate) best: Option<&'r StoredWeights>,
+    pub(crate) optimiser: &'r Optimiser<f32>,
+    pub(crate) store: &'r WeightStore,
+}
+
+/// The weights that are trained.
+#[derive(Debug)]
+pub(crate) enum Weights<'r> {
+    Live(&'r Params<f32>),
+    Stored(&'r StoredWeights),
+}
+
+impl Checkpoint<'_> {
+    /// Writes the state to a file, through a buffer: a file beside it, made durable, takes its place, so
+    /// that a crash leaves the old state or the new one.
+    ///
+    /// # Errors
+    /// [`mtl_nn::Error::File`], naming the path.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let saved = self.saved_optimiser();
+        let written = replace(path, |to| self.write_to(to, &saved));
+        written.map_err(|source| Error::from(mtl_nn::Error::File { path: path.to_owned(), source }))
+    }
+
+    /// A copy of the state, which lies where the run keeps its best weights.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] if there is no room for it.
+    pub fn state(&self) -> Result<TrainingState> {
+        let saved = self.saved_optimiser();
+        TrainingState::written(self.store, &self.head(&saved), |to| self.write_to(to, &saved))
+    }
+
+    fn saved_optimiser(&self) -> SavedOptimiser {
+        SavedOptimiser::of(self.optimiser, self.layout)
+    }
+
+    fn head(&self, saved: &SavedOptimiser) -> Head {
+        Head::new(self.past.clone(), Shape::of(self.layout), self.best.is_some(), saved)
+    }
+
+    fn write_to(&self, to: &mut dyn Write, saved: &SavedOptimiser) -> io::Result<()> {
+        begin(to, KIND, &self.head(saved))?;
+        match self.weights {
+            Weights::Live(params) => write_section(to, params)?,
+            Weights::Stored(stored) => stored.write_to(to)?,
+        }
+        if let Some(best) = self.best {
+            best.write_to(to)?;
+        }
+        section(to, &saved.first)?;
+        section(to, &saved.second)
+    }
+}
+
+/// Writes a file so that a reader sees the old one or the new one.
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".mtl-state-");
+    // A temporary file is its owner's alone; a state is for others to read as any file is.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder)?;
+    let mut to = BufWriter::new(file.as_file());
+    write(&mut to)?;
+    to.flush()?;
+    drop(to);
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // The rename is durable too. Only Unix opens a folder as a file.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+impl Head {
+    fn new(past: Past, weights: Vec<Shape>, has_best: bool, saved: &SavedOptimiser) -> Self {
+        Self {
+            past,
+            has_best,
+            weights,
+            steps: saved.steps,
+            dense_rule: saved.dense_rule.clone(),
+            table_rule: saved.table_rule.clone(),
+            moments: [&saved.first, &saved.second].map(|moment| Shape::of_entries(moment)),
+        }
+    }
+
+    /// The matrices of each section, in order.
+    fn sections(&self) -> Vec<&[Shape]> {
+        let best = self.has_best.then_some(&self.weights[..]);
+        let [first, second] = &self.moments;
+        [&self.weights[..]].into_iter().chain(best).chain([&first[..], &second[..]]).collect()
+    }
+}
+
 fn precision(of: Precision) -> String {
     match of {
         Precision::F32 => "f32",
@@ -65,74 +229,60 @@ fn precision(of: Precision) -> String {
     .to_owned()
 }
 
-fn unnamed() -> String {
-    "the training state".to_owned()
-}
-
 impl TrainingState {
-    pub(crate) fn of(
-        (history, partway): (&History, Option<&Progress>),
-        config: &TrainConfig,
-        rows: &SeenRows,
-        (params, best): (&Params<f32>, Option<&Params<f32>>),
-        optimiser: &Optimiser<f32>,
-        weighting: Option<WeightingState>,
-    ) -> Self {
-        Self {
-            history: history.clone(),
-            partway: partway.cloned(),
-            seed: config.seed,
-            batch_size: config.batch_size,
-            precision: config.precision,
-            rows: Some(rows.clone()),
-            params: SavedParams::of(params),
-            best: best.map(SavedParams::of),
-            optimiser: SavedOptimiser::of(optimiser, params.layout()),
-            weighting,
-            loss: Some(config.loss.settings()),
-            file: unnamed(),
+    /// A state that `write` writes where `store` says.
+    fn written(
+        store: &WeightStore,
+        head: &Head,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self> {
+        let file = "the training state".to_owned();
+        let n_values = head.sections().into_iter().flatten().map(Shape::n_values).sum::<u64>();
+        let made = store.file(WORD as u64 * n_values).and_then(|made| Source::write(made, write));
+        match made {
+            Ok(source) => Self::of(source, file),
+            Err(error) => {
+                let folder = store.folder().display().to_string();
+                Err(Error::Resume { file, message: format!("cannot be kept in {folder}: {error}") })
+            }
         }
     }
 
-    /// The state before the first epoch.
+    /// The state in which a run begins with these weights and moments.
     pub(crate) fn unstarted(
         config: &TrainConfig,
-        params: SavedParams,
-        optimiser: SavedOptimiser,
-    ) -> Self {
-        Self {
-            history: History::default(),
-            partway: None,
-            seed: config.seed,
-            batch_size: config.batch_size,
-            precision: config.precision,
-            rows: None,
-            params,
-            best: None,
-            optimiser,
-            weighting: None,
-            loss: None,
-            file: unnamed(),
-        }
+        weights: &[SavedEntry],
+        saved: &SavedOptimiser,
+    ) -> Result<Self> {
+        let head = Head::new(Past::none(config), Shape::of_entries(weights), false, saved);
+        Self::written(&config.kept, &head, |to| {
+            begin(to, KIND, &head)?;
+            section(to, weights)?;
+            section(to, &saved.first)?;
+            section(to, &saved.second)
+        })
     }
 
     /// The epochs so far.
     pub const fn history(&self) -> &History {
-        &self.history
+        &self.head.past.history
     }
 
     /// The steps that were done of an epoch that was interrupted; `None` between epochs.
     pub fn steps_partway(&self) -> Option<usize> {
-        self.partway.as_ref().map(Progress::steps)
+        self.head.past.steps_partway()
     }
 
     pub(crate) fn partway(&self) -> Option<&Progress> {
-        self.partway.as_ref()
+        self.head.past.partway.as_ref()
     }
 
     /// The state as bytes of a file.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        checkpoint::encode(KIND, self)
+    ///
+    /// # Errors
+    /// [`Error::Resume`] if the file that it lies in cannot be read.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.source.bytes().map_err(|error| self.error(error.to_string()))
     }
 
     /// Reads what [`TrainingState::to_bytes`] wrote; `file` names it in messages.
@@ -140,21 +290,43 @@ impl TrainingState {
     /// # Errors
     /// [`Error::Resume`] if the bytes are no such state.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self> {
-        let state: Result<Self, _> = checkpoint::decode(KIND, bytes);
-        let file = file.to_owned();
-        match state {
-            Ok(state) => Ok(Self { file, ..state }),
-            Err(mtl_nn::Error::Checkpoint(Damage::Kind { found, expected }))
-                if found.starts_with(KINDS) =>
-            {
-                let message = format!(
-                    "it was written by another version (`{found}`, expected `{expected}`) and cannot \
-                     be taken up: expected training from the beginning, or without this file"
-                );
-                Err(Error::Resume { file, message })
-            }
+        Self::of(Source::Bytes(bytes.into()), file.to_owned())
+    }
+
+    /// The state in a file, which must stay as it is until a run has taken the state up: its values are
+    /// read then. They are looked at here.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] if the file cannot be read or holds no such state.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = path.display().to_string();
+        match Source::open(path) {
+            Ok(source) => Self::of(source, file),
             Err(error) => Err(Error::Resume { file, message: error.to_string() }),
         }
+    }
+
+    fn of(source: Source, file: String) -> Result<Self> {
+        let wrong = |message: String| Error::Resume { file: file.clone(), message };
+        let unread = |error: io::Error| wrong(error.to_string());
+        let line = source.line(KINDS).map_err(unread)?;
+        let (bytes, start) = match &line {
+            Some(line) if line == KIND => source.head(line).map_err(unread)?,
+            Some(other) => return Err(wrong(of_another_version(other))),
+            // Until version 6 all of it was one checkpoint.
+            None => (source.bytes().map_err(unread)?, 0),
+        };
+        let head: Head = match checkpoint::decode(KIND, &bytes) {
+            Ok(head) => head,
+            Err(mtl_nn::Error::Checkpoint(Damage::Kind { found, .. }))
+                if found.starts_with(KINDS) =>
+            {
+                return Err(wrong(of_another_version(&found)));
+            }
+            Err(error) => return Err(wrong(error.to_string())),
+        };
+        let starts = source.sections(start, &head.sections()).map_err(unread)?;
+        Ok(Self { head, source, starts, file })
     }
 
     /// Whether the settings that a run may not change are those of `config`, and the parameters those
@@ -163,25 +335,25 @@ impl TrainingState {
     /// # Errors
     /// [`Error::Resume`], naming what differs.
     pub fn check(&self, model: &Model, config: &TrainConfig) -> Result<()> {
+        let past = &self.head.past;
         let pairs = [
-            ("seed", self.seed.to_string(), config.seed.to_string()),
-            ("batch_size", self.batch_size.to_string(), config.batch_size.to_string()),
-            ("precision", precision(self.precision), precision(config.precision)),
+            ("seed", past.seed.to_string(), config.seed.to_string()),
+            ("batch_size", past.batch_size.to_string(), config.batch_size.to_string()),
+            ("precision", precision(past.precision), precision(config.precision)),
         ];
         if let Some((name, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
             return Err(self.error(format!("`{name}` was {was}, and is {is} now")));
         }
         self.check_loss(config)?;
-        let layout = model.graph().layout();
-        self.params(layout)
-            .and(self.optimiser(config, layout).map(drop))
+        self.check_weights(model.graph().layout())
+            .and_then(|()| self.check_rules(config))
             .map_err(|error| self.error(format!("is of another model: {error}")))
     }
 
     /// Whether `[loss]` is that of the run so far: what a weighting has learnt is of no use to another,
     /// and a run under two of them is a run of neither.
     pub(crate) fn check_loss(&self, config: &TrainConfig) -> Result<()> {
-        let Some(was) = &self.loss else { return Ok(()) };
+        let Some(was) = &self.head.past.loss else { return Ok(()) };
         let is = config.loss.settings();
         // The method first: another one has other keys.
         let keys = ["loss.weighting.method"].into_iter();
@@ -197,7 +369,7 @@ impl TrainingState {
 
     /// Whether the training rows are those of the run so far.
     pub(crate) fn check_rows(&self, survey: &Survey) -> Result<()> {
-        let Some(SeenRows { rows, block_rows }) = &self.rows else { return Ok(()) };
+        let Some(SeenRows { rows, block_rows }) = &self.head.past.rows else { return Ok(()) };
         if let Some(difference) = rows.difference(&survey.rows) {
             return Err(self.error(difference));
         }
@@ -208,20 +380,95 @@ impl TrainingState {
         }
     }
 
+    /// Whether the weights are those of a layout, in any order.
+    pub(crate) fn check_weights(&self, layout: &Layout) -> mtl_nn::Result<()> {
+        let mut missing = Shape::of(layout);
+        let mut unexpected = Vec::new();
+        for found in &self.head.weights {
+            let Some(i) = missing.iter().position(|shape| shape.path == found.path) else {
+                unexpected.push(found.path.clone());
+                continue;
+            };
+            let expected = missing.swap_remove(i);
+            if expected != *found {
+                let [found_rows, found_cols] = [found.rows, found.cols].map(|n| n as usize);
+                let [rows, cols] = [expected.rows, expected.cols].map(|n| n as usize);
+                let path = expected.path;
+                return Err(mtl_nn::Error::ParameterShape {
+                    path,
+                    found_rows,
+                    found_cols,
+                    rows,
+                    cols,
+                });
+            }
+        }
+        if missing.is_empty() && unexpected.is_empty() {
+            return Ok(());
+        }
+        let mut missing: Vec<String> = missing.into_iter().map(|shape| shape.path).collect();
+        missing.sort();
+        unexpected.sort();
+        Err(mtl_nn::Error::Paths { missing, unexpected })
+    }
+
+    /// Whether the moments are those of the optimiser's rules.
+    fn check_rules(&self, config: &TrainConfig) -> mtl_nn::Result<()> {
+        let optimiser = config.optimiser();
+        for (what, found, rule) in [
+            ("dense parameters", &self.head.dense_rule, optimiser.dense),
+            ("tables", &self.head.table_rule, optimiser.table_rule()),
+        ] {
+            let expected = rule.kind();
+            if found != expected {
+                return Err(Damage::Rule { what, found: found.clone(), expected }.into());
+            }
+        }
+        Ok(())
+    }
+
     fn error(&self, message: String) -> Error {
         Error::Resume { file: self.file.clone(), message }
     }
 
-    pub(crate) const fn saved_optimiser(&self) -> &SavedOptimiser {
-        &self.optimiser
+    /// Overwrites a model's weights by those of the state.
+    pub(crate) fn restore_weights(&self, params: &mut Params<f32>) -> Result<()> {
+        self.restore(0, params)
     }
 
-    pub(crate) fn params(&self, layout: &Arc<Layout>) -> Result<Params<f32>> {
-        Ok(self.params.restore(layout)?)
+    /// Overwrites a model's weights by the best epoch's; returns whether the state has them.
+    pub(crate) fn restore_best(&self, params: &mut Params<f32>) -> Result<bool> {
+        if self.head.has_best {
+            self.restore(1, params)?;
+        }
+        Ok(self.head.has_best)
     }
 
-    pub(crate) fn best(&self, layout: &Arc<Layout>) -> Result<Option<Params<f32>>> {
-        Ok(self.best.as_ref().map(|best| best.restore(layout)).transpose()?)
+    fn restore(&self, section: usize, params: &mut Params<f32>) -> Result<()> {
+        self.check_weights(params.layout())?;
+        let mut read = || -> io::Result<()> {
+            let mut from = self.source.reader(self.starts[section])?;
+            self.head.weights.iter().try_for_each(|shape| from.take_entry(params, &shape.path))?;
+            from.finish()
+        };
+        read().map_err(|error| self.error(error.to_string()))
+    }
+
+    /// The optimiser's moments, copied.
+    pub(crate) fn saved_optimiser(&self) -> Result<SavedOptimiser> {
+        let head = &self.head;
+        let entries = |section: usize, shapes: &[Shape]| {
+            let found = self.source.entries(self.starts[section], shapes);
+            found.map_err(|error| self.error(error.to_string()))
+        };
+        let first = 1 + usize::from(head.has_best);
+        Ok(SavedOptimiser {
+            steps: head.steps,
+            dense_rule: head.dense_rule.clone(),
+            table_rule: head.table_rule.clone(),
+            first: entries(first, &head.moments[0])?,
+            second: entries(first + 1, &head.moments[1])?,
+        })
     }
 
     pub(crate) fn restore_weighting(
@@ -229,8 +476,9 @@ impl TrainingState {
         weighting: &mut Weighting,
         step: &mut Step<f32>,
     ) -> Result<()> {
-        match &self.weighting {
-            Some(state) => weighting.restore(state, step, self.history.epochs.len() as u64),
+        let past = &self.head.past;
+        match &past.weighting {
+            Some(state) => weighting.restore(state, step, past.history.epochs.len() as u64),
             // A weighting starts with the first epoch.
             None => Ok(()),
         }
@@ -241,6 +489,39 @@ impl TrainingState {
         config: &TrainConfig,
         layout: &Layout,
     ) -> Result<Optimiser<f32>> {
-        Ok(self.optimiser.restore(config.optimiser(), layout)?)
+        self.check_rules(config)?;
+        Ok(self.saved_optimiser()?.restore(config.optimiser(), layout)?)
+    }
+}
+
+fn of_another_version(found: &str) -> String {
+    format!(
+        "it was written by another version (`{found}`, expected `{KIND}`) and cannot be taken up: \
+         expected training from the beginning, or without this file"
+    )
+}
+
+/// What a run leaves to be resumed from.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) past: Past,
+    pub(crate) layout: Arc<Layout>,
+    /// The weights that it ended with, which are not those of the model if another epoch was best.
+    pub(crate) last: StoredWeights,
+    pub(crate) best: Option<StoredWeights>,
+    pub(crate) optimiser: Optimiser<f32>,
+    pub(crate) store: WeightStore,
+}
+
+impl Left {
+    pub(crate) fn checkpoint(&self) -> Checkpoint<'_> {
+        Checkpoint {
+            past: self.past.clone(),
+            layout: &self.layout,
+            weights: Weights::Stored(&self.last),
+            best: self.best.as_ref(),
+            optimiser: &self.optimiser,
+            store: &self.store,
+        }
     }
 }

@@ -120,6 +120,8 @@ fn compare_on(
     if let Some(products) = args.precision {
         contenders.iter_mut().for_each(|c| c.train.precision = products.precision());
     }
+    // The folder of temporary files may lie in memory.
+    contenders.iter_mut().for_each(|c| c.train.kept.folder.clone_from(&args.out));
     let seeds: Vec<u64> = (1..=seeds).collect();
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;

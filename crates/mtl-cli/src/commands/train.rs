@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_model::Model;
-use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained, TrainingState, TruthOf,
-    calibrate, check_start, check_test_rows, evaluate, fit, gates, measure_with_truth, summarise,
+    Checkpoint, EpochRecord, Evaluation, Fitted, Observer, RunConfig, Sampled, Scored, Trained,
+    TrainingState, TruthOf, calibrate, check_start, check_test_rows, evaluate, fit, gates,
+    measure_with_truth, summarise,
 };
 
 use crate::args::TrainArgs;
@@ -25,9 +25,11 @@ use crate::{commands, render};
 const STATE: &str = "training.bin";
 
 pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
-    let config = RunConfig::read(&args.config)?;
+    let mut config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
+    // Beside the model, where there must be room for it anyway.
+    config.train.kept.folder = Some(beside(&args.out));
     commands::prepare_folder(args.figures.as_deref())?;
     let weights = args.init.as_deref().map(read).transpose()?;
     let before = args.from.as_deref().map(Model::load).transpose()?;
@@ -65,10 +67,12 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     drop(watch);
     let fitted = fitted.map_err(|error| rescue(error, &model, args));
     let fitted = fitted.map_err(|error| located(error, &config.data))?;
-    if let Some(steps) = fitted.state.steps_partway() {
+    if let Some(steps) = fitted.steps_partway() {
         let epoch = fitted.history.epochs.len() + 1;
         return Err(interrupted((epoch, steps), &partial, args).into());
     }
+    // The state is in its file; the moments are let go before the model is measured and saved.
+    let Fitted { history, train, .. } = fitted;
     interrupt.ignore();
     let looked_at = rows_to_look_at(&dataset, &config)?;
     let calibration = calibrate(&mut model, &*looked_at, &config.calibration, Sampled::AsTrained)?;
@@ -81,8 +85,8 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         parameters: model.n_parameters(),
         seed: config.train.seed,
-        parts: summarise(&fitted.train, &dataset)?,
-        history: fitted.history,
+        parts: summarise(&train, &dataset)?,
+        history,
         calibration,
         validation,
         test,
@@ -90,7 +94,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         importance,
         configuration: std::fs::read_to_string(&args.config)?,
     };
-    save(&model, &trained, &fitted.state, args)?;
+    save(&model, &trained, &partial, args)?;
     partial.remove();
     if json { render::json(&trained) } else { print(&trained, &args.out) }
 }
@@ -130,7 +134,7 @@ fn start(
     }
     let file = folder.join(STATE);
     let saved = match file.exists() {
-        true => Some(TrainingState::from_bytes(&read(&file)?, &file.display().to_string())?),
+        true => Some(TrainingState::open(&file)?),
         false => None,
     };
     let carried = TrainingState::carried(&before, saved.as_ref(), model, &config.train);
@@ -149,23 +153,17 @@ fn rows_to_look_at<'d>(
     Ok(Box::new(first.transpose()?.unwrap_or_default().into_owned()))
 }
 
-/// The model's folder, with what training adds to it.
-fn save(
-    model: &Model,
-    trained: &Trained,
-    state: &TrainingState,
-    args: &TrainArgs,
-) -> anyhow::Result<()> {
-    let (metrics, state) = (serde_json::to_string_pretty(trained)?, state.to_bytes());
+/// The model's folder, with what training adds to it; `state` is that in which the run ended.
+fn save(model: &Model, trained: &Trained, state: &Partial, args: &TrainArgs) -> anyhow::Result<()> {
+    let metrics = serde_json::to_string_pretty(trained)?;
     let report = mtl_report::trained(trained)?;
     let (page, config) = (report.html(), trained.configuration.as_bytes());
     let more = [
         (CONFIG, config),
         (commands::METRICS, metrics.as_bytes()),
         (commands::REPORT, page.as_bytes()),
-        (STATE, &state[..]),
     ];
-    model.save(&args.out, &more)?;
+    model.save_with(&args.out, &more, &[(STATE, &state.0)])?;
     if let Some(folder) = &args.figures {
         report.write_figures(folder)?;
     }
@@ -192,6 +190,12 @@ fn interrupted((epoch, steps): (usize, usize), partial: &Partial, args: &TrainAr
         "interrupted after step {steps} of epoch {epoch}; wrote {state}, from where \
          `mtl train {config} --out {out} --resume` goes on"
     ))
+}
+
+/// The folder that another lies in.
+fn beside(folder: &Path) -> PathBuf {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -256,7 +260,7 @@ impl Partial {
     ) -> anyhow::Result<Option<TrainingState>> {
         for path in [Some(self.0.clone()), out.map(|out| out.join(STATE))].into_iter().flatten() {
             if path.exists() {
-                let state = TrainingState::from_bytes(&read(&path)?, &path.display().to_string())?;
+                let state = TrainingState::open(&path)?;
                 state.check(model, &config.train)?;
                 return Ok(Some(state));
             }
@@ -265,7 +269,7 @@ impl Partial {
     }
 
     fn remove(&self) {
-        // It is gone already if no epoch was trained.
+        // The model is saved: what is left of its training is in its folder.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -274,7 +278,7 @@ impl Partial {
 struct Watch<'a> {
     bar: Bar,
     partial: &'a Partial,
-    failed: Option<mtl_nn::Error>,
+    failed: Option<mtl_train::Error>,
 }
 
 impl Observer for Watch<'_> {
@@ -294,8 +298,8 @@ impl Observer for Watch<'_> {
         self.bar.epoch_done(record, is_best);
     }
 
-    fn checkpoint(&mut self, state: &dyn Fn() -> TrainingState) {
-        if let Err(error) = write_atomic(&self.partial.0, &state().to_bytes()) {
+    fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) {
+        if let Err(error) = checkpoint.write(&self.partial.0) {
             self.failed = Some(error);
         }
     }

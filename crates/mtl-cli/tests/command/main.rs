@@ -18,6 +18,7 @@ mod files;
 mod interrupt;
 mod life;
 mod look;
+mod memory;
 mod report;
 mod sequences;
 mod serve;

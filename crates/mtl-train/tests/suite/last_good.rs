@@ -3,7 +3,7 @@
 use mtl_data::{Dataset, correlated};
 use mtl_feature::FeatureTable;
 use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
-use mtl_train::{Error, Fitted, LastGood, LossConfig, Silent, TrainConfig, TrainingState, fit};
+use mtl_train::{Error, LastGood, LossConfig, Silent, TrainConfig, TrainingState, fit};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -91,8 +91,8 @@ fn a_rate_that_diverges_later_leaves_the_best_epoch_or_what_was_resumed() -> Res
         {
             let mut trained = model(&data)?;
             let tables = (&data.train, validation);
-            let Fitted { state, .. } =
-                fit(&mut trained, tables, &config(method, 0.01, 1)?, None, &mut Silent)?;
+            let fitted = fit(&mut trained, tables, &config(method, 0.01, 1)?, None, &mut Silent)?;
+            let state = fitted.state()?;
             let config = config(method, DIVERGING, 3)?;
             let left = fails(&data, validation, &config, Some(&state), &trained)?;
             assert_eq!(left, expected, "{method}");

@@ -4,6 +4,7 @@
 mod after;
 mod calibration;
 mod importance;
+mod kept;
 mod last_good;
 mod task_losses;
 mod training;

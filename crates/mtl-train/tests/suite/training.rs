@@ -105,8 +105,8 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() -> Result<(), Failure> {
     let expected = fit(&mut whole, tables, &config(4), None, &mut Silent)?;
 
     let mut first = Model::new(spec.clone(), data.schema.clone(), 3)?;
-    let state = fit(&mut first, tables, &config(2), None, &mut Silent)?.state;
-    let state = TrainingState::from_bytes(&state.to_bytes(), "state")?;
+    let state = fit(&mut first, tables, &config(2), None, &mut Silent)?.state()?;
+    let state = TrainingState::from_bytes(&state.to_bytes()?, "state")?;
     let mut resumed = Model::new(spec, data.schema.clone(), 99)?;
     state.check(&resumed, &config(4))?;
     let found = fit(&mut resumed, tables, &config(4), Some(&state), &mut Silent)?;

@@ -121,8 +121,8 @@ fn an_interrupted_run_watches_the_same_steps() -> Result<(), Failure> {
     let (whole, expected) = train(&data, loss, None, &mut Silent)?;
     for stop in 1..=5 {
         let (_, left) = train(&data, loss, None, &mut After(stop))?;
-        assert!(left.state.steps_partway().is_some(), "{stop}");
-        let state = TrainingState::from_bytes(&left.state.to_bytes(), "state")?;
+        assert!(left.steps_partway().is_some(), "{stop}");
+        let state = TrainingState::from_bytes(&left.state()?.to_bytes()?, "state")?;
         let (resumed, rest) = train(&data, loss, Some(&state), &mut Silent)?;
         assert_same(&whole, &resumed, &stop.to_string())?;
         assert_eq!(told(&expected.history, true)?, told(&rest.history, true)?, "{stop}");

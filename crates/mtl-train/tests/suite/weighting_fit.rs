@@ -127,7 +127,7 @@ fn every_method_resumes_as_if_it_had_never_stopped() -> Result<(), Failure> {
     for method in WeightingConfig::NAMES {
         let (model, whole) = train(&spec, &data, &data.train, &config(method, 3)?, None)?;
         let (_, half) = train(&spec, &data, &data.train, &config(method, 1)?, None)?;
-        let state = TrainingState::from_bytes(&half.state.to_bytes(), "state")?;
+        let state = TrainingState::from_bytes(&half.state()?.to_bytes()?, "state")?;
         let (resumed, rest) = train(&spec, &data, &data.train, &config(method, 3)?, Some(&state))?;
         assert_same(&model, &resumed, method)?;
         assert_eq!(told(&whole.history)?, told(&rest.history)?, "{method}");
@@ -152,14 +152,15 @@ fn every_method_goes_on_from_any_step_as_if_it_had_never_stopped() -> Result<(),
         // The first step, the middle of an epoch, its last step, and the next one's first.
         let (mut state, mut done) = (None::<TrainingState>, 0);
         for stop in [1, per_epoch / 2, per_epoch, per_epoch + 1] {
-            let left = fit(&mut model()?, method, state.as_ref(), &mut After(stop - done))?.state;
+            let left =
+                fit(&mut model()?, method, state.as_ref(), &mut After(stop - done))?.state()?;
             let (epochs, steps) = (left.history().epochs.len(), left.steps_partway());
             assert_eq!(epochs * per_epoch + steps.unwrap(), stop, "{method}");
-            (state, done) = (Some(TrainingState::from_bytes(&left.to_bytes(), "state")?), stop);
+            (state, done) = (Some(TrainingState::from_bytes(&left.to_bytes()?, "state")?), stop);
         }
         let mut resumed = model()?;
         let rest = fit(&mut resumed, method, state.as_ref(), &mut Silent)?;
-        assert_eq!(rest.state.steps_partway(), None);
+        assert_eq!(rest.steps_partway(), None);
         assert_same(&whole, &resumed, method)?;
         assert_eq!(told(&expected.history)?, told(&rest.history)?, "{method}");
     }
@@ -179,7 +180,7 @@ fn an_interruption_within_and_between_blocks_changes_nothing() -> Result<(), Fai
     let mut stop = 0;
     loop {
         stop += 1;
-        let left = fit(&mut model()?, tables, &config, None, &mut After(stop))?.state;
+        let left = fit(&mut model()?, tables, &config, None, &mut After(stop))?.state()?;
         if left.steps_partway().is_none() {
             break;
         }
@@ -202,7 +203,7 @@ fn running_gradients_are_resumed() -> Result<(), Failure> {
             |epochs| TrainConfig { loss: loss.clone(), ..config("equal", epochs).unwrap() };
         let (model, whole) = train(&spec, &data, &data.train, &config(3), None)?;
         let (_, half) = train(&spec, &data, &data.train, &config(1), None)?;
-        let state = TrainingState::from_bytes(&half.state.to_bytes(), "state")?;
+        let state = TrainingState::from_bytes(&half.state()?.to_bytes()?, "state")?;
         let (resumed, rest) = train(&spec, &data, &data.train, &config(3), Some(&state))?;
         assert_same(&model, &resumed, shared)?;
         assert_eq!(told(&whole.history)?, told(&rest.history)?, "{shared}");
@@ -249,7 +250,7 @@ fn a_run_is_not_resumed_under_another_weighting() -> Result<(), Failure> {
         ),
     ] {
         let (model, fitted) = train(&spec, &data, &data.train, &with(was, 1)?, None)?;
-        let state = TrainingState::from_bytes(&fitted.state.to_bytes(), "m.training.bin")?;
+        let state = TrainingState::from_bytes(&fitted.state()?.to_bytes()?, "m.training.bin")?;
         let expected = format!("m.training.bin: {expected}");
         let other = with(is, 2)?;
         assert_eq!(state.check(&model, &other).unwrap_err().to_string(), expected);
@@ -261,7 +262,7 @@ fn a_run_is_not_resumed_under_another_weighting() -> Result<(), Failure> {
     let (model, fitted) =
         train(&spec, &data, &data.train, &with("weighting = 'gradnorm'", 1)?, None)?;
     let same = "weighting = { method = 'gradnorm', alpha = 1.5 }\nshared = 'last_layer'";
-    Ok(fitted.state.check(&model, &with(same, 2)?)?)
+    Ok(fitted.state()?.check(&model, &with(same, 2)?)?)
 }
 
 #[test]

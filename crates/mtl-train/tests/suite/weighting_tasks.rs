@@ -73,7 +73,7 @@ fn the_nadir_of_an_early_epoch_is_resumed() -> Result<(), Failure> {
     let config = |epochs| config("weighting = { method = 'stch', warmup_epochs = 0 }", epochs);
     let (whole, _) = train(&spec, &data, &config(3)?, None)?;
     let (_, half) = train(&spec, &data, &config(1)?, None)?;
-    let state = TrainingState::from_bytes(&half.state.to_bytes(), "state")?;
+    let state = TrainingState::from_bytes(&half.state()?.to_bytes()?, "state")?;
     let (resumed, _) = train(&spec, &data, &config(3)?, Some(&state))?;
     assert_same(&whole, &resumed, "stch")
 }
