@@ -2,6 +2,7 @@
 
 mod answer;
 mod cell;
+mod column;
 mod config;
 mod connections;
 mod error;

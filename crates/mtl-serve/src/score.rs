@@ -160,7 +160,7 @@ impl Thread {
     ) -> Reply {
         let fusion = request.fusion.as_ref().or(self.loaded.fusion.as_ref());
         let answer = Answer::new(predictions, rows, fusion, request.sort, request.top_k);
-        answer.to_json().map_err(|error| Problem::failed(error.to_string()))
+        Ok(answer.to_json())
     }
 }
 
