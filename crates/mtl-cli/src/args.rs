@@ -357,6 +357,11 @@ pub(crate) struct ServeArgs {
     /// How long a thread waits for requests to score together, in microseconds
     #[arg(long, default_value_t = 0, value_name = "MICROSECONDS")]
     pub(crate) batch_window: u64,
+    /// How long the sockets' thread and one that scores look for work before they sleep, in
+    /// microseconds: for the time between two requests, none of them wakes a thread, and two processors
+    /// are busy; 0 sleeps at once
+    #[arg(long, default_value_t = 200, value_name = "MICROSECONDS")]
+    pub(crate) spin: u64,
     /// Bytes of a request; more are answered 413
     #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
     pub(crate) max_body: usize,

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod alone;
 mod answer;
+mod awake;
 mod cell;
 mod column;
 mod config;
@@ -9,12 +11,14 @@ mod error;
 mod http;
 mod loaded;
 mod metrics;
+mod pace;
 mod problem;
 mod queue;
 mod request;
 mod score;
 mod server;
 mod watch;
+mod work;
 
 pub use config::ServeConfig;
 pub use error::{Error, Result};
