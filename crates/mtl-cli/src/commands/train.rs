@@ -28,7 +28,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
-    commands::prepare_folder(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.folder.as_deref())?;
     let weights = args.init.as_deref().map(read).transpose()?;
     let before = args.from.as_deref().map(Model::load).transpose()?;
     if let (Some(before), Some(folder)) = (&before, &args.from) {
@@ -164,10 +164,7 @@ fn save(
         (STATE, &state[..]),
     ];
     model.save(&args.out, &more)?;
-    if let Some(folder) = &args.figures {
-        report.write_figures(folder)?;
-    }
-    Ok(())
+    commands::write_figures(&report, &args.figures)
 }
 
 /// A run that failed leaves its last good weights: they are saved beside the folder that it would have
