@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::body::Bytes;
@@ -39,9 +40,10 @@ struct Placed {
     reply: oneshot::Sender<Reply>,
 }
 
-/// A body of so many bytes may have rows for two threads. The second is called before the body is
-/// read: that takes about as long as waking does, 0.2 ms on a virtual machine at rest.
-const BYTES_FOR_TWO: usize = 4 << 10;
+/// Bodies that may have rows for two threads, and are read in about the time that a thread takes to
+/// wake, 0.2 ms on a virtual machine at rest: the second one is called before. Of larger ones threads
+/// are called once it is known how many.
+const BYTES_FOR_TWO: std::ops::RangeInclusive<usize> = (4 << 10)..=(64 << 10);
 
 /// A prediction of so many rows, and no more than a shard, is two threads' work.
 const ROWS_FOR_TWO: usize = 65;
@@ -64,11 +66,13 @@ impl Thread {
     pub(crate) fn answer(&mut self, shared: &Shared, jobs: Vec<Job>) {
         let (start, n) = (Instant::now(), jobs.len());
         shared.metrics.batch_requests.observe(n as f64);
+        shared.scoring.fetch_add(1, Ordering::Relaxed);
         self.renew(shared);
         match catch_unwind(AssertUnwindSafe(|| self.score(shared, jobs))) {
             Ok(rows) => drop(shared.metrics.rows.inc_by(rows as u64)),
             Err(_) => *self = Self::new(shared.loaded()),
         }
+        shared.scoring.fetch_sub(1, Ordering::Relaxed);
         let time = start.elapsed();
         shared.pace.scored(time / n.max(1) as u32);
         shared.metrics.scoring_seconds.observe(time.as_secs_f64());
@@ -78,7 +82,7 @@ impl Thread {
     fn score(&mut self, shared: &Shared, jobs: Vec<Job>) -> usize {
         let loaded = Arc::clone(&self.loaded);
         let bytes: usize = jobs.iter().map(|job| job.body.len()).sum();
-        let called = usize::from(bytes >= BYTES_FOR_TWO);
+        let called = usize::from(BYTES_FOR_TWO.contains(&bytes));
         shared.queue.call(called);
         let schema = loaded.model.schema();
         let encoder = match schema.encoder(loaded.inputs.columns(), Targets::Ignored) {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -74,6 +75,7 @@ impl Server {
             queue: Queue::new(config.queue, config.threads),
             metrics,
             pace: Pace::default(),
+            scoring: AtomicUsize::new(0),
         };
         let (alone, awake) = (Alone::new(&shared), Awake::new());
         let (load, loading) = (Box::new(load), Arc::new(Mutex::new(())));

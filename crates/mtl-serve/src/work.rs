@@ -1,5 +1,6 @@
 //! The threads that score: what sockets share with them, and what each does until the end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue<Job>,
     pub(crate) metrics: Metrics,
     pub(crate) pace: Pace,
+    /// Threads that score at this moment.
+    pub(crate) scoring: AtomicUsize,
 }
 
 impl Shared {
@@ -50,7 +53,7 @@ pub(crate) fn work(shared: &Shared, number: usize, take: Take) {
                     thread.answer(shared, jobs);
                 }
             }
-            Next::Help => help(&shared.queue),
+            Next::Help => help(shared),
             Next::Renew => thread.renew(shared),
             Next::End => break,
         }
@@ -64,14 +67,14 @@ const FIRST: Duration = Duration::from_millis(1);
 /// How long it waits for another: those of one prediction come together.
 const ANOTHER: Duration = Duration::from_micros(50);
 
-/// Takes pieces of what other threads score until there are no more, or a request waits.
+/// Takes pieces of what other threads score until there are no more, none scores, or a request waits.
 ///
 /// Only this looks at the pool's work. A thread that waits for requests would else be counted upon
 /// while it is busy with a piece, and a pool that wakes its threads itself wakes them late: when the
 /// piece is there, not when the request is.
-fn help(queue: &Queue<Job>) {
+fn help(shared: &Shared) {
     let mut end = Instant::now() + FIRST;
-    while !queue.is_pending() {
+    while shared.scoring.load(Ordering::Relaxed) > 0 && !shared.queue.is_pending() {
         match rayon::yield_now() {
             Some(Yield::Executed) => end = Instant::now() + ANOTHER,
             _ if Instant::now() >= end => break,
