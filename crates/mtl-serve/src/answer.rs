@@ -23,7 +23,7 @@ impl<'a> Answer<'a> {
         ranked: bool,
         top_k: Option<usize>,
     ) -> Self {
-        let scores = fusion.map(|fusion| fusion.scores(predictions)[rows.clone()].to_vec());
+        let scores = fusion.map(|fusion| fusion.scores_of(predictions, rows.clone()));
         let mut order: Vec<usize> = (0..rows.len()).collect();
         if let (true, Some(scores)) = (ranked, &scores) {
             // Stable: equal scores stay in the order of the request.
