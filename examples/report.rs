@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use mtl_data::funnel;
 use mtl_examples::{Anything, rows};
 use mtl_model::{ModelConfig, ModelSpec, TaskConfig};
+use mtl_report::FigureFormat;
 use mtl_train::{Compared, Contender, Observer, Silent, TrainConfig, compare};
 
 fn main() -> Result<(), Anything> {
@@ -29,7 +30,7 @@ fn main() -> Result<(), Anything> {
     let report = mtl_report::compared(&[results])?;
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("report.html"), report.html())?;
-    report.write_figures(&folder.join("figures"))?;
+    report.write_figures(&folder.join("figures"), FigureFormat::Svg)?;
     println!("{} figures, {}", report.figures().len(), folder.join("report.html").display());
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mtl_nn::kernel::Precision;
+use mtl_report::FigureFormat;
 
 /// Multi-task ranking models: trained, compared, measured and applied.
 #[derive(Debug, Parser)]
@@ -169,13 +170,41 @@ pub(crate) struct CompareArgs {
     /// `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Folder to write every figure of the report to, as SVG
-    #[arg(long, value_name = "DIR")]
-    pub(crate) figures: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
     /// Writes what every model says about each reported row, with labels and groups, as CSV files
     /// into `predictions` in the folder of `--out`
     #[arg(long, requires = "out")]
     pub(crate) write_predictions: bool,
+}
+
+/// Where every figure of a report goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FigureArgs {
+    /// Folder to write every figure of the report to
+    #[arg(id = "figures", long = "figures", value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Their files: drawings, or images for what takes none
+    #[arg(long = "figure-format", requires = "figures", value_enum, default_value_t = FigureFile::Svg)]
+    pub(crate) file: FigureFile,
+}
+
+/// The form of a figure's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FigureFile {
+    /// Drawings
+    Svg,
+    /// Images
+    Png,
+}
+
+impl FigureFile {
+    pub(crate) const fn format(self) -> FigureFormat {
+        match self {
+            Self::Svg => FigureFormat::Svg,
+            Self::Png => FigureFormat::Png,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -188,9 +217,8 @@ pub(crate) struct TrainArgs {
     /// Goes on from the training state in the folder, if there is one
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Folder to write every figure of the report to, as SVG
-    #[arg(long, value_name = "DIR")]
-    pub(crate) figures: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
     /// Starts from the weights of a .safetensors file with a tensor for each parameter, by its path
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub(crate) init: Option<PathBuf>,
@@ -230,9 +258,8 @@ pub(crate) struct EvaluateArgs {
     /// Folder to write `metrics.json` and `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Folder to write every figure of the report to, as SVG
-    #[arg(long, value_name = "DIR")]
-    pub(crate) figures: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -358,6 +385,11 @@ pub(crate) struct ServeArgs {
     /// How long a thread waits for requests to score together, in microseconds
     #[arg(long, default_value_t = 0, value_name = "MICROSECONDS")]
     pub(crate) batch_window: u64,
+    /// How long the sockets' thread and one that scores look for work before they sleep, in
+    /// microseconds: for the time between two requests, none of them wakes a thread, and two processors
+    /// are busy; 0 sleeps at once
+    #[arg(long, default_value_t = 200, value_name = "MICROSECONDS")]
+    pub(crate) spin: u64,
     /// Bytes of a request; more are answered 413
     #[arg(long, default_value_t = 8 << 20, value_name = "BYTES")]
     pub(crate) max_body: usize,
@@ -467,7 +499,6 @@ pub(crate) struct SweepArgs {
     /// Folder to write `sweep.json`, `sweep.svg` and `report.html` to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Folder to write every figure of the report to, as SVG
-    #[arg(long, value_name = "DIR")]
-    pub(crate) figures: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
 }

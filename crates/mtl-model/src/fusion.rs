@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
+use ndarray::s;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Model, Predictions, Result};
@@ -94,10 +96,18 @@ impl Fusion {
     /// # Panics
     /// If an output is not among the predictions: [`Fusion::check`] says so first.
     pub fn scores(&self, predictions: &Predictions) -> Vec<f64> {
-        let mut scores = vec![0.0; predictions.values().nrows()];
+        self.scores_of(predictions, 0..predictions.values().nrows())
+    }
+
+    /// The same for some of the rows.
+    ///
+    /// # Panics
+    /// If there are no such rows, too.
+    pub fn scores_of(&self, predictions: &Predictions, rows: Range<usize>) -> Vec<f64> {
+        let mut scores = vec![0.0; rows.len()];
         for (name, &factor) in self.terms() {
             let column = predictions.column(name).expect("a checked formula");
-            for (score, &p) in scores.iter_mut().zip(column) {
+            for (score, &p) in scores.iter_mut().zip(column.slice(s![rows.clone()])) {
                 *score += factor * self.term(f64::from(p));
             }
         }
@@ -146,6 +156,8 @@ mod tests {
         assert!((product[0] - 0.125).abs() < 1e-12 && (product[1] / 1e-15 - 1.0).abs() < 1e-12);
         let sum = fusion("sum = { p_click = 1.0, p_buy = -4.0 }").scores(&predictions);
         assert_eq!(sum, [-0.5, 1.0]);
+        let second = fusion("sum = { p_click = 1.0, p_buy = -4.0 }").scores_of(&predictions, 1..2);
+        assert_eq!(second, [1.0]);
     }
 
     /// The largest exponents that may be, of outputs that are 0 and 1: a score was once infinite,

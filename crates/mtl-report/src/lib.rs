@@ -7,6 +7,7 @@ mod evaluated;
 mod figure;
 mod gates;
 mod html;
+mod image;
 mod importance;
 mod metrics;
 mod page;
@@ -20,8 +21,8 @@ pub use comparison::compared;
 pub use error::{Error, Result};
 pub use evaluated::evaluated;
 pub use figure::{
-    Bar, BarPlot, Figure, HeatMap, Interval, IntervalPlot, LinePlot, ParetoPlot, ParetoPoint,
-    ReliabilityDiagram, Series,
+    Bar, BarPlot, Figure, FigureFormat, HeatMap, Interval, IntervalPlot, LinePlot, ParetoPlot,
+    ParetoPoint, ReliabilityDiagram, Series,
 };
 pub use page::Report;
 pub use sweep::swept;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::html::{details, escape, note};
-use crate::{Error, Figure, Result, theme};
+use crate::{Error, Figure, FigureFormat, Result, theme};
 
 /// A page, and the figures in it.
 #[derive(Clone, Debug)]
@@ -141,16 +141,16 @@ impl Report {
         figures
     }
 
-    /// Writes every figure as `NAME.svg` into a folder, which is made if it is not there.
+    /// Writes every figure as `NAME.svg` or `NAME.png` into a folder, which is made if it is not there.
     ///
     /// # Errors
-    /// [`Error::Write`], naming the file.
-    pub fn write_figures(&self, folder: &Path) -> Result<()> {
+    /// [`Error::Write`], naming the file, or what an image could not be made of.
+    pub fn write_figures(&self, folder: &Path, format: FigureFormat) -> Result<()> {
         let wrong = |path: &Path, source| Error::Write { file: path.display().to_string(), source };
         std::fs::create_dir_all(folder).map_err(|error| wrong(folder, error))?;
         for figure in self.figures() {
-            let path = folder.join(format!("{}.svg", figure.name));
-            std::fs::write(&path, figure.svg()).map_err(|error| wrong(&path, error))?;
+            let path = folder.join(format!("{}.{}", figure.name, format.extension()));
+            std::fs::write(&path, figure.file(format)?).map_err(|error| wrong(&path, error))?;
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ impl Json<'_> {
         }
     }
 
-    fn is_missing(&self, marks: &Missing) -> bool {
+    pub(crate) fn is_missing(&self, marks: &Missing) -> bool {
         match self {
             Self::Null => true,
             Self::Integer(value) => marks.integer(*value),
@@ -48,9 +48,8 @@ impl Json<'_> {
 }
 
 /// A column of a request in the form that files have: of one type if all its values are. Arrays are
-/// all its values or none.
-pub(crate) fn column(cells: &[Json<'_>], marks: &Missing) -> RawColumn {
-    let missing: Vec<bool> = cells.iter().map(|cell| cell.is_missing(marks)).collect();
+/// all its values or none. `missing` says which of the cells are, by these marks.
+pub(crate) fn column(cells: Vec<Json<'_>>, missing: Vec<bool>, marks: &Missing) -> RawColumn {
     let known = || cells.iter().zip(&missing).filter(|(_, missing)| !**missing).map(|(c, _)| c);
     let integer = |cell: &Json<'_>| if let Json::Integer(v) = cell { *v } else { 0 };
     let number = |cell: &Json<'_>| match cell {
@@ -76,16 +75,17 @@ pub(crate) fn column(cells: &[Json<'_>], marks: &Missing) -> RawColumn {
     RawColumn::with_missing(values, Some(missing))
 }
 
-fn lists(cells: &[Json<'_>], marks: &Missing) -> Values {
+fn lists(cells: Vec<Json<'_>>, marks: &Missing) -> Values {
     let (mut spans, mut items) = (Vec::with_capacity(cells.len()), Vec::new());
     for cell in cells {
         let start = items.len() as u32;
         if let Json::List(list) = cell {
-            items.extend_from_slice(list);
+            items.extend(list);
         }
         spans.push((start, items.len() as u32));
     }
-    Values::List { spans, items: Arc::new(column(&items, marks)) }
+    let missing = items.iter().map(|item| item.is_missing(marks)).collect();
+    Values::List { spans, items: Arc::new(column(items, missing, marks)) }
 }
 
 /// One value for `n` rows: what is done for it is done once.
@@ -157,10 +157,17 @@ mod tests {
 
     use super::*;
 
-    fn check(json: &str, expected: &[Cell<'_>]) {
+    fn read(json: &str, marks: &[&str]) -> RawColumn {
         let cells: Vec<Json<'_>> = serde_json::from_str(json).unwrap();
-        let column = column(&cells, &Missing::new(&["".to_owned(), "-1".to_owned()]));
-        let found: Vec<Cell<'_>> = (0..cells.len()).map(|i| column.cell(i)).collect();
+        let marks: Vec<String> = marks.iter().map(|&mark| mark.to_owned()).collect();
+        let marks = Missing::new(&marks);
+        let missing = cells.iter().map(|cell| cell.is_missing(&marks)).collect();
+        column(cells, missing, &marks)
+    }
+
+    fn check(json: &str, expected: &[Cell<'_>]) {
+        let column = read(json, &["", "-1"]);
+        let found: Vec<Cell<'_>> = (0..column.len()).map(|i| column.cell(i)).collect();
         assert_eq!(found, expected, "{json}");
     }
 
@@ -175,9 +182,7 @@ mod tests {
 
     #[test]
     fn an_array_is_a_list_of_its_items() {
-        let json = r#"[[7, null, 9], null, []]"#;
-        let cells: Vec<Json<'_>> = serde_json::from_str(json).unwrap();
-        let column = column(&cells, &Missing::new(&[String::new()]));
+        let column = read(r#"[[7, null, 9], null, []]"#, &[""]);
         let items = |i: usize| match column.cell(i) {
             Cell::List(list) => list.iter().collect(),
             Cell::Missing => vec![Cell::Missing],

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 /// | `queue` | 256 | requests that may wait; more are answered 503 | ≥ 1 |
 /// | `batch` | 32 | waiting requests that a thread takes together | ≥ 1 |
 /// | `window` | 0 | how long it waits for more of them | |
+/// | `spin` | 200 µs | how long the sockets' thread and one that scores look for work before they sleep | |
 /// | `max_body` | 8 MiB | bytes of a request; more are answered 413 | ≥ 1 |
 /// | `timeout` | 5 s | for headers, later is closed; from them to the answer, later is 504; for the answer to be taken, later is closed | > 0 |
 /// | `connections` | 1024 | open at once; more wait until one ends | ≥ 1 |
@@ -35,6 +36,9 @@ pub struct ServeConfig {
     pub batch: usize,
     /// How long it waits for more of them.
     pub window: Duration,
+    /// How long the sockets' thread and one of those that score look for work, after they had some,
+    /// before they sleep. Whoever looks need not be woken, and keeps a processor busy for it.
+    pub spin: Duration,
     /// Bytes of a request.
     pub max_body: usize,
     /// For a request's headers, again from there to the answer, and again for the peer to take what is
@@ -59,6 +63,9 @@ impl Default for ServeConfig {
             queue: 256,
             batch: 32,
             window: Duration::ZERO,
+            // About what it takes to wake two sleeping threads of a virtual machine: at worst looking
+            // costs as much again as sleeping at once would have.
+            spin: Duration::from_micros(200),
             max_body: 8 << 20,
             timeout: Duration::from_secs(5),
             connections: 1024,

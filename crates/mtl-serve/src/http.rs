@@ -9,13 +9,16 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
+use crate::alone::{Alone, scored};
+use crate::awake::Awake;
 use crate::config::ServeConfig;
 use crate::loaded::{LoadError, Loaded};
 use crate::problem::Problem;
 use crate::request::refused;
-use crate::score::{Job, Reply, Shared};
+use crate::score::Reply;
+use crate::work::Shared;
 
 /// Reads a model: at the start, and for each reload.
 pub(crate) type Load = dyn Fn() -> Result<Loaded, LoadError> + Send + Sync;
@@ -23,6 +26,8 @@ pub(crate) type Load = dyn Fn() -> Result<Loaded, LoadError> + Send + Sync;
 /// What every route has.
 pub(crate) struct App {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) alone: Alone,
+    pub(crate) awake: Awake,
     pub(crate) config: ServeConfig,
     pub(crate) load: Box<Load>,
     /// One load at a time: two would need the memory of three models.
@@ -65,9 +70,9 @@ async fn score(State(app): State<Arc<App>>, request: Request) -> Response {
 async fn answer(app: &App, request: Request) -> Reply {
     let body = Bytes::from_request(request, &()).await;
     let body = body.map_err(|rejection| refused(rejection.status(), app.config.max_body))?;
-    let (reply, answer) = oneshot::channel();
-    app.shared.queue.push(Job { body, reply }).map_err(|_| Problem::overloaded())?;
-    answer.await.unwrap_or_else(|_| Err(Problem::failed("scoring failed")))
+    let reply = scored(app, body).await;
+    app.awake.answered();
+    reply
 }
 
 fn json(body: Vec<u8>) -> Response {
@@ -95,7 +100,10 @@ pub(crate) async fn load_again(app: Arc<App>) -> Result<(), Problem> {
         let _one = one;
         let loaded = (app.load)();
         app.shared.metrics.reloaded(loaded.is_ok());
-        loaded.map(|loaded| app.shared.swap(loaded)).map_err(|error| error.to_string())
+        let loaded = loaded.map_err(|error| error.to_string())?;
+        app.shared.swap(loaded);
+        app.alone.renew(&app.shared);
+        Ok::<(), String>(())
     });
     let kept = |error: String| Problem::failed(format!("the old model is kept: {error}"));
     loading.await.map_err(|error| kept(error.to_string()))?.map_err(kept)

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod alone;
 mod answer;
+mod awake;
 mod cell;
+mod column;
 mod config;
 mod connections;
 mod error;
@@ -9,12 +12,14 @@ mod http;
 mod limited;
 mod loaded;
 mod metrics;
+mod pace;
 mod problem;
 mod queue;
 mod request;
 mod score;
 mod server;
 mod watch;
+mod work;
 
 pub use config::ServeConfig;
 pub use error::{Error, Result};

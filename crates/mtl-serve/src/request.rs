@@ -3,12 +3,13 @@
 use std::fmt;
 
 use axum::http::StatusCode;
-use mtl_feature::{Chunk, RawColumn, Rows};
+use mtl_feature::{Chunk, Rows};
 use mtl_model::Fusion;
 use serde::de::{Deserialize, DeserializeSeed};
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::cell::{Json, column, repeated};
+use crate::cell::{Json, repeated};
+use crate::column::Column;
 use crate::loaded::Inputs;
 use crate::problem::{Part, Problem, quoted};
 
@@ -27,8 +28,13 @@ pub(crate) struct Request {
 impl Request {
     /// Reads a body for a model with these inputs.
     pub(crate) fn parse(body: &[u8], inputs: &Inputs) -> Result<Self, Problem> {
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let read = Body(inputs).deserialize(&mut json).and_then(|body| json.end().map(|()| body));
+        // The whole of it at once: else each key would be looked at by itself.
+        let text = std::str::from_utf8(body)
+            .map_err(|error| Problem::bad(format!("the request: {error}, expected UTF-8")))?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let rows = text.len() / (BYTES_OF_A_CELL * inputs.columns().len().max(1));
+        let read = Body { inputs, rows }.deserialize(&mut json);
+        let read = read.and_then(|body| json.end().map(|()| body));
         let body = read.map_err(|error| Problem::bad(format!("the request: {error}")))?;
         if let Some(key) = body.unknown {
             let near = mtl_feature::nearest_names(&key, &KEYS);
@@ -54,35 +60,63 @@ impl Request {
 
 const KEYS: [&str; 6] = ["rows", "user", "candidates", "fusion", "sort", "top_k"];
 
-/// Rows as cells by the model's columns; `None` where a row has no such field.
+/// What a value takes of a body with its key, at least: columns get room for as many rows as that
+/// leaves, which is never more memory than the body's own.
+const BYTES_OF_A_CELL: usize = 10;
+
+/// Rows, gathered by the model's columns.
 #[derive(Debug)]
 struct Table<'a> {
     part: Part,
     n_rows: usize,
-    columns: Vec<Vec<Option<Json<'a>>>>,
+    columns: Vec<Column<'a>>,
+    /// The column of each field of the row before, in the order in which they came, past the last for
+    /// one that no feature reads. Rows are alike: a field is mostly the one that came in its place
+    /// before, which one comparison tells.
+    order: Vec<usize>,
 }
 
 impl<'a> Table<'a> {
-    fn new(part: Part, inputs: &Inputs) -> Self {
-        Self { part, n_rows: 0, columns: vec![Vec::new(); inputs.columns().len()] }
+    fn new(part: Part, inputs: &Inputs, rows: usize) -> Self {
+        let columns = inputs.columns().iter().map(|_| Column::new(rows)).collect();
+        Self { part, n_rows: 0, columns, order: Vec::new() }
     }
 
     fn add_row<A: MapAccess<'a>>(&mut self, inputs: &Inputs, mut row: A) -> Result<(), A::Error> {
-        self.columns.iter_mut().for_each(|column| column.push(None));
+        let mut nth = 0;
         while let Some(key) = row.next_key::<Key<'a>>()? {
+            let place = self.place(inputs, nth, &key.0);
+            nth += 1;
             // A field that no feature reads is no concern of ours, as a column of a file is none.
-            let Some(place) = inputs.place(&key.0) else {
+            let Some(column) = self.columns.get_mut(place) else {
                 row.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let cell = &mut self.columns[place][self.n_rows];
-            if cell.is_some() {
+            if column.has(self.n_rows) {
                 return Err(A::Error::custom(format!("field `{}` twice in a row", key.0)));
             }
-            *cell = Some(row.next_value()?);
+            let value = match row.next_value()? {
+                Json::Text(text) if inputs.trims() => Json::Text(text.trim().to_owned().into()),
+                value => value,
+            };
+            column.add(self.n_rows, value, inputs.missing());
         }
         self.n_rows += 1;
         Ok(())
+    }
+
+    /// The column of the `nth` field of a row.
+    fn place(&mut self, inputs: &Inputs, nth: usize, key: &str) -> usize {
+        let before = self.order.get(nth).copied().unwrap_or(usize::MAX);
+        if inputs.columns().get(before).is_some_and(|name| name == key) {
+            return before;
+        }
+        let place = inputs.place(key).unwrap_or(usize::MAX);
+        match self.order.get_mut(nth) {
+            Some(before) => *before = place,
+            None => self.order.push(place),
+        }
+        place
     }
 
     /// The rows as a chunk, with the fields of a user beside their own.
@@ -90,61 +124,24 @@ impl<'a> Table<'a> {
         let (part, n_rows) = (self.part, self.n_rows);
         let mut users = user.map(|user| user.columns.into_iter());
         let mut columns = Vec::with_capacity(self.columns.len());
-        for (name, cells) in inputs.columns().iter().zip(self.columns) {
-            let of_user = users.as_mut().and_then(|users| users.next()?.pop().flatten());
-            let raw = match of_user {
+        for (name, column) in inputs.columns().iter().zip(self.columns) {
+            let of_user = users.as_mut().and_then(Iterator::next);
+            let raw = match of_user.filter(|column| column.first().is_some()) {
                 Some(value) => {
-                    if let Some(row) = cells.iter().position(Option::is_some) {
+                    if let Some(row) = column.first() {
                         let expected = "it in `user` or in `candidates`, not in both";
                         let message =
                             format!("{} has field `{name}` and so has `user`", part.at(row as u64));
                         return Err(Problem::bad(format!("{message}, expected {expected}")));
                     }
-                    repeated(one(Part::User, name, vec![Some(value)], inputs)?, n_rows)
+                    repeated(value.finish(Part::User, name, 1, inputs.missing())?, n_rows)
                 }
-                None => one(part, name, cells, inputs)?,
+                None => column.finish(part, name, n_rows, inputs.missing())?,
             };
             columns.push((name.clone(), raw));
         }
         Chunk::new(n_rows, Rows::From(0), columns).map_err(|e| Problem::bad(e.to_string()))
     }
-}
-
-/// One column, if every row has it and it holds what a column may.
-fn one(
-    part: Part,
-    name: &str,
-    cells: Vec<Option<Json<'_>>>,
-    inputs: &Inputs,
-) -> Result<RawColumn, Problem> {
-    let mut found = Vec::with_capacity(cells.len());
-    for (row, cell) in cells.into_iter().enumerate() {
-        let at = (part, row as u64);
-        match cell {
-            None => return Err(Problem::field(at, name, None, "it, or null for a missing value")),
-            Some(Json::Nested(what)) => {
-                let expected = "a text, a number, true, false, null or an array of them";
-                return Err(Problem::field(at, name, Some(what.to_owned()), expected));
-            }
-            Some(Json::Text(text)) if inputs.trims() => {
-                found.push(Json::Text(text.trim().to_owned().into()));
-            }
-            Some(cell) => found.push(cell),
-        }
-    }
-    // A column holds arrays or single values.
-    let is_list = |cell: &Json<'_>| matches!(cell, Json::List(_));
-    let is_single = |cell: &Json<'_>| !matches!(cell, Json::List(_) | Json::Null);
-    if let Some(row) = found.iter().position(is_single).filter(|_| found.iter().any(is_list)) {
-        let expected = "an array or null, as in the other rows";
-        return Err(Problem::field(
-            (part, row as u64),
-            name,
-            Some("no array".to_owned()),
-            expected,
-        ));
-    }
-    Ok(column(&found, inputs.missing()))
 }
 
 /// A key, borrowed from the body where it has no escapes.
@@ -184,7 +181,11 @@ struct Read<'a> {
     unknown: Option<String>,
 }
 
-struct Body<'i>(&'i Inputs);
+struct Body<'i> {
+    inputs: &'i Inputs,
+    /// As many rows as there may be.
+    rows: usize,
+}
 
 impl<'de> DeserializeSeed<'de> for Body<'_> {
     type Value = Read<'de>;
@@ -202,14 +203,20 @@ impl<'de> Visitor<'de> for Body<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
-        let (inputs, mut read) = (self.0, Read::default());
+        let (Self { inputs, rows }, mut read) = (self, Read::default());
         while let Some(key) = map.next_key::<Key<'de>>()? {
             match &*key.0 {
-                "rows" => read.rows = Some(map.next_value_seed(RowList(inputs, Part::Rows))?),
-                "user" => read.user = Some(map.next_value_seed(OneRow(inputs))?),
+                "rows" => {
+                    let table = Table::new(Part::Rows, inputs, rows);
+                    read.rows = Some(map.next_value_seed(RowList(inputs, table))?);
+                }
+                "user" => {
+                    let table = Table::new(Part::User, inputs, 1);
+                    read.user = Some(map.next_value_seed(OneRow(inputs, table))?);
+                }
                 "candidates" => {
-                    let list = RowList(inputs, Part::Candidates);
-                    read.candidates = Some(map.next_value_seed(list)?);
+                    let table = Table::new(Part::Candidates, inputs, rows);
+                    read.candidates = Some(map.next_value_seed(RowList(inputs, table))?);
                 }
                 "fusion" => read.fusion = map.next_value()?,
                 "sort" => read.sort = map.next_value()?,
@@ -225,9 +232,9 @@ impl<'de> Visitor<'de> for Body<'_> {
 }
 
 /// An array of rows.
-struct RowList<'i>(&'i Inputs, Part);
+struct RowList<'i, 'a>(&'i Inputs, Table<'a>);
 
-impl<'de> DeserializeSeed<'de> for RowList<'_> {
+impl<'de> DeserializeSeed<'de> for RowList<'_, 'de> {
     type Value = Table<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Table<'de>, D::Error> {
@@ -235,29 +242,29 @@ impl<'de> DeserializeSeed<'de> for RowList<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for RowList<'_> {
+impl<'de> Visitor<'de> for RowList<'_, 'de> {
     type Value = Table<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` to be an array of objects", self.1.name())
+        write!(f, "`{}` to be an array of objects", self.1.part.name())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Table<'de>, A::Error> {
-        let mut table = Table::new(self.1, self.0);
-        while seq.next_element_seed(Row(self.0, &mut table))?.is_some() {}
+        let Self(inputs, mut table) = self;
+        while seq.next_element_seed(Row(inputs, &mut table))?.is_some() {}
         Ok(table)
     }
 }
 
 /// A user: one row.
-struct OneRow<'i>(&'i Inputs);
+struct OneRow<'i, 'a>(&'i Inputs, Table<'a>);
 
-impl<'de> DeserializeSeed<'de> for OneRow<'_> {
+impl<'de> DeserializeSeed<'de> for OneRow<'_, 'de> {
     type Value = Table<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Table<'de>, D::Error> {
-        let mut table = Table::new(Part::User, self.0);
-        Row(self.0, &mut table).deserialize(deserializer)?;
+        let Self(inputs, mut table) = self;
+        Row(inputs, &mut table).deserialize(deserializer)?;
         Ok(table)
     }
 }

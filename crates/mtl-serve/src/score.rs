@@ -1,20 +1,21 @@
-//! The threads that score: requests in, bodies out.
+//! Scoring: requests in, bodies out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::body::Bytes;
 use mtl_feature::{FeatureTable, Targets};
 use mtl_model::{Predictions, Scorer};
+use mtl_nn::SHARD_ROWS;
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
 use crate::loaded::Loaded;
-use crate::metrics::Metrics;
 use crate::problem::{Part, Problem};
-use crate::queue::{Queue, Take};
 use crate::request::Request;
+use crate::work::Shared;
 
 /// The body of an answer.
 pub(crate) type Reply = Result<Vec<u8>, Problem>;
@@ -26,56 +27,8 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
-/// What sockets and scoring threads share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) loaded: RwLock<Arc<Loaded>>,
-    pub(crate) queue: Queue<Job>,
-    pub(crate) metrics: Metrics,
-}
-
-impl Shared {
-    /// The model of this moment; a request keeps the one that it began with.
-    pub(crate) fn loaded(&self) -> Arc<Loaded> {
-        let loaded = self.loaded.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Arc::clone(&loaded)
-    }
-
-    /// Puts another model in the place of the present one.
-    pub(crate) fn swap(&self, new: Loaded) {
-        let mut loaded = self.loaded.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *loaded = Arc::new(new);
-    }
-}
-
-/// Scores until the queue is closed and empty.
-pub(crate) fn work(shared: &Shared, take: Take) {
-    let mut thread = Thread::new(shared.loaded());
-    while !shared.queue.is_done() {
-        let mut jobs = shared.queue.take(take);
-        // Nobody waits for an answer after its time.
-        jobs.retain(|job| !job.reply.is_closed());
-        if jobs.is_empty() {
-            continue;
-        }
-        let start = Instant::now();
-        shared.metrics.batch_requests.observe(jobs.len() as f64);
-        let loaded = shared.loaded();
-        if !Arc::ptr_eq(&loaded, &thread.loaded) {
-            thread = Thread::new(loaded);
-        }
-        // A bug that panics costs its batch an answer (500), not the server a thread.
-        let scored = catch_unwind(AssertUnwindSafe(|| thread.score(jobs)));
-        match scored {
-            Ok(rows) => drop(shared.metrics.rows.inc_by(rows as u64)),
-            Err(_) => thread = Thread::new(shared.loaded()),
-        }
-        shared.metrics.scoring_seconds.observe(start.elapsed().as_secs_f64());
-    }
-}
-
 /// A model with one thread's buffers.
-struct Thread {
+pub(crate) struct Thread {
     loaded: Arc<Loaded>,
     scorer: Scorer,
 }
@@ -87,14 +40,50 @@ struct Placed {
     reply: oneshot::Sender<Reply>,
 }
 
+/// Bodies that may have rows for two threads, and are read in about the time that a thread takes to
+/// wake, 0.2 ms on a virtual machine at rest: the second one is called before. Of larger ones threads
+/// are called once it is known how many.
+const BYTES_FOR_TWO: std::ops::RangeInclusive<usize> = (4 << 10)..=(64 << 10);
+
+/// A prediction of so many rows, and no more than a shard, is two threads' work.
+const ROWS_FOR_TWO: usize = 65;
+
 impl Thread {
-    fn new(loaded: Arc<Loaded>) -> Self {
+    pub(crate) fn new(loaded: Arc<Loaded>) -> Self {
         Self { scorer: loaded.scorer.another(), loaded }
     }
 
+    /// Takes up the present model, if it is another one.
+    pub(crate) fn renew(&mut self, shared: &Shared) {
+        let loaded = shared.loaded();
+        if !Arc::ptr_eq(&loaded, &self.loaded) {
+            *self = Self::new(loaded);
+        }
+    }
+
+    /// Answers every job by the present model. A bug that panics costs them their answer (500), not
+    /// the server a thread.
+    pub(crate) fn answer(&mut self, shared: &Shared, jobs: Vec<Job>) {
+        let (start, n) = (Instant::now(), jobs.len());
+        shared.metrics.batch_requests.observe(n as f64);
+        shared.scoring.fetch_add(1, Ordering::Relaxed);
+        self.renew(shared);
+        match catch_unwind(AssertUnwindSafe(|| self.score(shared, jobs))) {
+            Ok(rows) => drop(shared.metrics.rows.inc_by(rows as u64)),
+            Err(_) => *self = Self::new(shared.loaded()),
+        }
+        shared.scoring.fetch_sub(1, Ordering::Relaxed);
+        let time = start.elapsed();
+        shared.pace.scored(time / n.max(1) as u32);
+        shared.metrics.scoring_seconds.observe(time.as_secs_f64());
+    }
+
     /// Answers every job; returns the number of rows scored.
-    fn score(&mut self, jobs: Vec<Job>) -> usize {
+    fn score(&mut self, shared: &Shared, jobs: Vec<Job>) -> usize {
         let loaded = Arc::clone(&self.loaded);
+        let bytes: usize = jobs.iter().map(|job| job.body.len()).sum();
+        let called = usize::from(BYTES_FOR_TWO.contains(&bytes));
+        shared.queue.call(called);
         let schema = loaded.model.schema();
         let encoder = match schema.encoder(loaded.inputs.columns(), Targets::Ignored) {
             Ok(encoder) => encoder,
@@ -116,6 +105,7 @@ impl Thread {
                 }
             };
             n_rows += request.chunk.n_rows();
+            shared.queue.call(helpers(request.chunk.n_rows()).saturating_sub(called));
             // A user's candidates are scored by themselves: what they share is computed once.
             let alone = request.part == Part::Candidates;
             let mut own = if alone { Some(encoder.table()) } else { None };
@@ -128,15 +118,15 @@ impl Thread {
             let rows = start..table.n_rows();
             let one = Placed { request, rows, reply: job.reply };
             match own {
-                Some(table) => self.answer(&table, vec![one], true),
+                Some(table) => self.predict(&table, vec![one], true),
                 None => placed.push(one),
             }
         }
-        self.answer(&together, placed, false);
+        self.predict(&together, placed, false);
         n_rows
     }
 
-    fn answer(&mut self, table: &FeatureTable, placed: Vec<Placed>, candidates: bool) {
+    fn predict(&mut self, table: &FeatureTable, placed: Vec<Placed>, candidates: bool) {
         if placed.is_empty() {
             return;
         }
@@ -144,7 +134,7 @@ impl Thread {
         let scored = if candidates { scorer.score_candidates(table) } else { scorer.score(table) };
         for Placed { request, rows, reply } in placed {
             let answer = match &scored {
-                Ok(predictions) => self.json(predictions, &request, rows),
+                Ok(predictions) => Ok(self.json(predictions, &request, rows)),
                 Err(error) => Err(Problem::failed(error.to_string())),
             };
             // A sender that went away needs no answer.
@@ -157,11 +147,16 @@ impl Thread {
         predictions: &Predictions,
         request: &Request,
         rows: std::ops::Range<usize>,
-    ) -> Reply {
+    ) -> Vec<u8> {
         let fusion = request.fusion.as_ref().or(self.loaded.fusion.as_ref());
-        let answer = Answer::new(predictions, rows, fusion, request.sort, request.top_k);
-        answer.to_json().map_err(|error| Problem::failed(error.to_string()))
+        Answer::new(predictions, rows, fusion, request.sort, request.top_k).to_json()
     }
+}
+
+/// Threads that a prediction of so many rows has work for, beside the one that makes it.
+fn helpers(rows: usize) -> usize {
+    let pieces = rows.div_ceil(SHARD_ROWS).max(if rows < ROWS_FOR_TWO { 1 } else { 2 });
+    pieces - 1
 }
 
 /// A request whose formula fits the model.
@@ -184,5 +179,16 @@ fn part_of(request: &Request, error: &mtl_feature::Error) -> Part {
     match column {
         Some(mtl_feature::Values::Dictionary { .. }) => Part::User,
         _ => request.part,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::helpers;
+
+    #[test]
+    fn as_many_threads_are_called_as_there_are_pieces() {
+        let found = [1, 64, 65, 256, 257, 1_500].map(helpers);
+        assert_eq!(found, [0, 0, 1, 1, 1, 5]);
     }
 }

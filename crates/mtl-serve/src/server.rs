@@ -2,21 +2,25 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, RwLock};
-use std::thread::JoinHandle;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, watch};
 
+use crate::alone::Alone;
+use crate::awake::{Awake, stay_awake};
 use crate::config::ServeConfig;
 use crate::connections::{serve, stopped};
 use crate::http::{App, router};
 use crate::loaded::{LoadError, Loaded};
 use crate::metrics::Metrics;
+use crate::pace::Pace;
 use crate::queue::{Queue, Take};
-use crate::score::{Shared, work};
 use crate::watch::watch as watch_folder;
+use crate::work::{Shared, work};
 use crate::{Error, Result};
 
 /// A server that listens and does not answer yet.
@@ -68,11 +72,14 @@ impl Server {
         metrics.reloaded(true);
         let shared = Shared {
             loaded: RwLock::new(Arc::new(loaded)),
-            queue: Queue::new(config.queue),
+            queue: Queue::new(config.queue, config.threads),
             metrics,
+            pace: Pace::default(),
+            scoring: AtomicUsize::new(0),
         };
-        let loading = Arc::new(Mutex::new(()));
-        let app = App { shared: Arc::new(shared), config, load: Box::new(load), loading };
+        let (alone, awake) = (Alone::new(&shared), Awake::new());
+        let (load, loading) = (Box::new(load), Arc::new(Mutex::new(())));
+        let app = App { shared: Arc::new(shared), alone, awake, config, load, loading };
         let address = listener.local_addr()?;
         // Listened to from here on: whoever reads the address may send one before `run` has begun.
         let signals = runtime.block_on(async { Signals::new() })?;
@@ -96,11 +103,34 @@ impl Server {
     /// # Errors
     /// [`Error::System`] if the system refuses a thread.
     pub fn run(self) -> Result<()> {
+        let app = Arc::clone(&self.app);
+        let config = &app.config;
+        let take = Take { batch: config.batch, window: config.window, spin: config.spin };
+        let pool = pool(config.threads)?;
+        // The first thread takes the sockets, and each of the others scores: pieces of a prediction
+        // are the pool's, and whoever makes one does all of it that nobody has taken.
+        let sockets = std::sync::Mutex::new(Some(self));
+        pool.broadcast(|thread| match thread.index().checked_sub(1) {
+            Some(number) => work(&app.shared, number, take),
+            None => {
+                let _end = Closes(&app);
+                let server = sockets.lock().unwrap_or_else(PoisonError::into_inner).take();
+                server.into_iter().for_each(Self::answer);
+            }
+        });
+        Ok(())
+    }
+
+    /// Serves the sockets until the end.
+    fn answer(self) {
         let Self { runtime, listener, app, stop, signals, .. } = self;
-        let threads = scoring_threads(&app)?;
         runtime.block_on(async {
             if let Some((folder, every)) = app.config.watch.clone() {
                 tokio::spawn(watch_folder(Arc::clone(&app), folder, every));
+            }
+            if !app.config.spin.is_zero() {
+                let app = Arc::clone(&app);
+                tokio::spawn(async move { stay_awake(&app, app.config.spin).await });
             }
             let handle = Handle { stop: stop.clone() };
             tokio::spawn(async move {
@@ -116,22 +146,27 @@ impl Server {
             // A client that does not finish is not waited for any longer.
             let _ = tokio::time::timeout(app.config.grace, serving).await;
         });
-        app.shared.queue.close();
-        threads.into_iter().for_each(|thread| drop(thread.join()));
         runtime.shutdown_background();
-        Ok(())
     }
 }
 
-fn scoring_threads(app: &App) -> Result<Vec<JoinHandle<()>>> {
-    let config = &app.config;
-    let take = Take { batch: config.batch, window: config.window, threads: config.threads };
-    let thread = |i: usize| {
-        let shared = Arc::clone(&app.shared);
-        let builder = std::thread::Builder::new().name(format!("score-{i}"));
-        builder.spawn(move || work(&shared, take)).map_err(Error::from)
+/// The threads of a server: its sockets' and those that score.
+fn pool(scoring: usize) -> Result<ThreadPool> {
+    let name = |i: usize| match i.checked_sub(1) {
+        Some(number) => format!("score-{number}"),
+        None => "sockets".to_owned(),
     };
-    (0..config.threads).map(thread).collect()
+    let pool = ThreadPoolBuilder::new().num_threads(scoring + 1).thread_name(name).build();
+    pool.map_err(|error| Error::System(std::io::Error::other(error)))
+}
+
+/// Ends the threads that score once it goes, whatever happened to the sockets.
+struct Closes<'a>(&'a App);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.shared.queue.close();
+    }
 }
 
 /// Ctrl-C and, on Unix, SIGTERM.

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    commands::prepare_folder(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.folder.as_deref())?;
     let names = match &args.data {
         Some(name) => vec![name.as_str()],
         None => DEFAULT_DATA.to_vec(),
@@ -167,17 +167,14 @@ fn cross(contenders: &[Contender], weightings: &[Method]) -> anyhow::Result<Vec<
 
 /// The report of what has been compared so far: there is one even if the next data fail.
 fn report(args: &CompareArgs, all: &[Results]) -> anyhow::Result<()> {
-    if args.out.is_none() && args.figures.is_none() {
+    if args.out.is_none() && args.figures.folder.is_none() {
         return Ok(());
     }
     let report = mtl_report::compared(all)?;
     if let Some(folder) = &args.out {
         commands::write(&folder.join(commands::REPORT), report.html().as_bytes())?;
     }
-    if let Some(folder) = &args.figures {
-        report.write_figures(folder)?;
-    }
-    Ok(())
+    commands::write_figures(&report, &args.figures)
 }
 
 fn print(results: &Results) {

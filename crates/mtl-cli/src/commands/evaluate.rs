@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
         let expected = "expected another folder for what is measured now";
         anyhow::bail!("--out {} is a model's folder, {expected}", folder.display());
     }
-    for folder in [&args.out, &args.figures] {
+    for folder in [&args.out, &args.figures.folder] {
         commands::prepare_folder(folder.as_deref())?;
     }
     let (model, options) = commands::open(&args.model)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
 
 /// The numbers and the page, where they are asked for.
 fn write(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
-    if args.out.is_none() && args.figures.is_none() {
+    if args.out.is_none() && args.figures.folder.is_none() {
         return Ok(());
     }
     let report = mtl_report::evaluated(evaluated)?;
@@ -64,10 +64,7 @@ fn write(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
         commands::write(&folder.join(commands::METRICS), metrics.as_bytes())?;
         commands::write(&folder.join(commands::REPORT), report.html().as_bytes())?;
     }
-    if let Some(folder) = &args.figures {
-        report.write_figures(folder)?;
-    }
-    Ok(())
+    commands::write_figures(&report, &args.figures)
 }
 
 fn print(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {

@@ -24,7 +24,10 @@ use std::path::Path;
 use anyhow::Context;
 use mtl_data::{ReadOptions, RowSource, STREAM_BLOCK_ROWS, read_rows};
 use mtl_model::Model;
+use mtl_report::Report;
 use mtl_train::RunConfig;
+
+use crate::args::FigureArgs;
 
 /// The configuration that training copied into a model's folder.
 pub(crate) const CONFIG: &str = "config.toml";
@@ -56,6 +59,12 @@ pub(crate) fn labelled(
     file: &Path,
 ) -> anyhow::Result<Box<dyn RowSource>> {
     Ok(read_rows(file, model.schema(), options, STREAM_BLOCK_ROWS)?)
+}
+
+/// Writes the figures of a report where they are asked for.
+pub(crate) fn write_figures(report: &Report, args: &FigureArgs) -> anyhow::Result<()> {
+    let Some(folder) = &args.folder else { return Ok(()) };
+    Ok(report.write_figures(folder, args.file.format())?)
 }
 
 /// Writes a file, naming it in the error.

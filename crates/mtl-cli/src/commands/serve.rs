@@ -40,6 +40,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServeConfig> {
         threads: args.scoring_threads.unwrap_or(default.threads),
         queue: args.queue,
         window: Duration::from_micros(args.batch_window),
+        spin: Duration::from_micros(args.spin),
         max_body: args.max_body,
         timeout: seconds("timeout", args.timeout)?,
         connections: args.connections,

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     mtl_model::prepare_folder(&args.out)?;
     // Beside the model, where there must be room for it anyway.
     config.train.kept.folder = Some(beside(&args.out));
-    commands::prepare_folder(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.folder.as_deref())?;
     let weights = args.init.as_deref().map(read).transpose()?;
     let before = args.from.as_deref().map(Model::load).transpose()?;
     if let (Some(before), Some(folder)) = (&before, &args.from) {
@@ -164,10 +164,7 @@ fn save(model: &Model, trained: &Trained, state: &Partial, args: &TrainArgs) -> 
         (commands::REPORT, page.as_bytes()),
     ];
     model.save_with(&args.out, &more, &[(STATE, &state.0)])?;
-    if let Some(folder) = &args.figures {
-        report.write_figures(folder)?;
-    }
-    Ok(())
+    commands::write_figures(&report, &args.figures)
 }
 
 /// A run that failed leaves its last good weights: they are saved beside the folder that it would have

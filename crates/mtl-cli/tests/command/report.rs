@@ -253,6 +253,19 @@ fn every_number_of_a_measurement_is_in_its_metrics() {
     assert!(looked_up > 100, "{looked_up}");
     is_self_contained(&html);
     assert!(home.path("f").join("AUC-of-click-by-city.svg").exists());
+    home.mtl("evaluate m --data log.csv --by city --importance --figures p --figure-format png")
+        .ok();
+    let names = |folder: &str| -> std::collections::BTreeSet<_> {
+        let files = std::fs::read_dir(home.path(folder)).unwrap();
+        files
+            .map(|file| file.unwrap().path().with_extension("").file_name().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("p"), names("f"), "an image for each drawing");
+    for file in std::fs::read_dir(home.path("p")).unwrap() {
+        let path = file.unwrap().path();
+        assert!(std::fs::read(&path).unwrap().starts_with(b"\x89PNG\r\n"), "{}", path.display());
+    }
     for section in ["Results", "Calibration", "By segment", "Importance of features"] {
         assert!(html.contains(&format!(">{section}</h3>")), "{section}");
     }

@@ -1,7 +1,10 @@
 //! Scores are those of `predict`, ranked as the formula says.
 
+use std::time::Duration;
+
 use mtl_feature::{Chunk, RawColumn, Rows, Targets, Values};
 use mtl_model::{Fusion, write_fusion};
+use mtl_serve::ServeConfig;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -152,4 +155,52 @@ fn a_large_request_goes_over_all_shards() {
         close(&score["p_click"], p);
     }
     server.stop();
+}
+
+/// A request that comes alone is scored where it is read, others by the threads that score, halves
+/// of a prediction by two of them; which, and whether they were asleep, nobody sees.
+#[test]
+fn scores_are_the_same_alone_and_in_a_crowd() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("m");
+    model(1).save(&folder, &[]).unwrap();
+    let body = |n: usize| {
+        let candidates: Vec<Value> = (0..n)
+            .map(|i| json!({"city": (["Rome", "Oslo", "Bonn"][i % 3]), "price": (i as f64 / 4.0)}))
+            .collect();
+        json!({"user": {"user": 3}, "candidates": candidates}).to_string()
+    };
+    let bodies = [body(1), body(200)];
+    for spin in [0, 20] {
+        let spin = Duration::from_millis(spin);
+        let server = serve(&folder, ServeConfig { spin, ..config() });
+        let mut client = Client::new(server.address);
+        let mut alone = || {
+            std::thread::sleep(Duration::from_millis(60));
+            bodies.each_ref().map(|body| client.post("/score", body).body)
+        };
+        let expected = alone();
+        assert_eq!(alone(), expected);
+        std::thread::scope(|scope| {
+            for first in 0..6 {
+                let (address, bodies, expected) = (server.address, &bodies, &expected);
+                scope.spawn(move || {
+                    let mut client = Client::new(address);
+                    for i in first..first + 20 {
+                        let answer = client.post("/score", &bodies[i % 2]);
+                        assert_eq!(answer.body, expected[i % 2]);
+                    }
+                });
+            }
+        });
+        assert_eq!(alone(), expected);
+        // Too large to be scored where it is read, and more than two pieces.
+        let large = client.post("/score", &body(3_000)).scores();
+        let few = client.post("/score", &bodies[1]).scores();
+        assert_eq!(large.len(), 3_000);
+        for (a, b) in large.iter().zip(&few) {
+            close(&a["p_click"], b["p_click"].as_f64().unwrap() as f32);
+        }
+        server.stop();
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         let made = std::fs::create_dir_all(folder);
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    commands::prepare_folder(args.figures.as_deref())?;
+    commands::prepare_folder(args.figures.folder.as_deref())?;
     let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     let Reported { part: reported, rows, .. } = dataset.reported().context(
         "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`",
@@ -122,10 +122,7 @@ fn write(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<()> {
         }
         commands::write(&folder.join(commands::REPORT), report.html().as_bytes())?;
     }
-    if let Some(folder) = &args.figures {
-        report.write_figures(folder)?;
-    }
-    Ok(())
+    commands::write_figures(&report, &args.figures)
 }
 
 /// The names of the losses that are trained on.
