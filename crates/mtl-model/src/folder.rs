@@ -30,13 +30,19 @@ const FUSION: &str = "fusion.toml";
 const SCHEMA_KIND: &str = "mtl schema";
 const WEIGHTS_KIND: &str = "mtl weights";
 
+/// A file's name and what it will hold.
+type Written<'a> = (&'a str, &'a [u8]);
+
+/// A file's name, and where it lies already.
+type There<'a> = (&'a str, &'a Path);
+
 pub(crate) fn write_model(
     folder: &Path,
     spec: &ModelSpec,
     schema: &Schema,
     params: &Params<f32>,
     calibration: &Calibration,
-    (more, there): (&[(&str, &[u8])], &[(&str, &Path)]),
+    (more, there): (&[Written<'_>], &[There<'_>]),
 ) -> Result<()> {
     prepare_folder(folder)?;
     let text = toml::to_string(spec).map_err(|error| in_file(&folder.join(SPEC), error))?;
@@ -160,7 +166,7 @@ pub fn write_folder(folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
 }
 
 /// As [`write_folder`], with files that lie elsewhere: by name, and where they are. They stay there too.
-fn write_folder_of(folder: &Path, files: &[(&str, &[u8])], there: &[(&str, &Path)]) -> Result<()> {
+fn write_folder_of(folder: &Path, files: &[Written<'_>], there: &[There<'_>]) -> Result<()> {
     let parent = parent(folder);
     fs::create_dir_all(&parent).map_err(|error| in_file(&parent, error))?;
     if folder.exists() && !folder.is_dir() {

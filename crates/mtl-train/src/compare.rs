@@ -12,8 +12,8 @@ use serde::Serialize;
 use crate::truth::evaluate_truth;
 use crate::{
     Error, Evaluation, Fitted, Gate, History, LossConfig, MissingRuns, Observer, Result, Results,
-    Scored, SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure_with_truth,
-    summarise,
+    Scored, SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates,
+    measure_with_truth, summarise,
 };
 
 /// A model to compare, with its training.

@@ -247,12 +247,12 @@ impl Trainer<'_> {
         let train = TrainConfig { loss, seed, ..config.train.clone() };
         let mut model = Model::new((*spec).clone(), dataset.schema.clone(), train.seed)?;
         let tables = (&dataset.train, &dataset.validation);
-        let Fitted { history, train: part, state } =
-            fit(&mut model, tables, &train, None, &mut bar)?;
+        let fitted = fit(&mut model, tables, &train, None, &mut bar)?;
         drop(bar);
-        if state.steps_partway().is_some() {
+        if fitted.steps_partway().is_some() {
             return Ok(None);
         }
+        let Fitted { history, train: part, .. } = fitted;
         let found = evaluate(&model, rows)?;
         let value = |monitor: &Monitor| {
             let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
