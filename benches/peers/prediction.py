@@ -1,11 +1,12 @@
 """Predictions of W1's MMoE beside PyTorch and ONNX Runtime, in short bursts in turn, on one thread.
 
-    cargo build --release -p mtl-benches --bin prediction
+    cargo build --release -p mtl-benches --bin prediction --bin w1
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0
     venv/bin/python benches/peers/prediction.py --rounds 5
 
 The peer is the model batched by hand (`Batched` of w1.py), which is the faster form of it. ONNX Runtime runs
-its export. Prints microseconds (the median of each burst, then the median over rounds) and the ratio to ours.
+its export. All have the weights and the rows of our model; the logits of a first row must agree, or the run
+stops. Prints microseconds (the median of each burst, then the median over rounds) and the ratio to ours.
 """
 
 import argparse
@@ -20,9 +21,14 @@ import time
 import numpy
 import onnxruntime
 import torch
+import torch_peer
 import w1
+import workload
 
 CASES = {"one_row": 1, "200_rows": 200, "200_candidates": 200, "1024_rows": 1024}
+PROGRAMS = pathlib.Path(__file__).resolve().parents[2] / "target/release"
+# Of logits around 0, whose sums run in different orders.
+TOLERANCE = 1e-5
 
 
 def main():
@@ -31,15 +37,16 @@ def main():
     arguments.add_argument("--calls", type=int, default=100)
     given = arguments.parse_args()
     torch.set_num_threads(1)
-    model = w1.Batched(lambda drop: w1.BatchedMmoe(drop, 4), w1.no_drop, False).eval()
+    data = our_model()
+    model = torch_peer.batched(data, "mmoe", False, w1.no_drop).eval()
     session = exported(model)
-    ids = w1.make_batches()[0][0]
+    batches = {case: rows_of(data, case) for case in CASES}
+    check(model, batches)
     found = {}
     for _ in range(given.rounds):
-        for case, us in ours(given.calls).items():
-            found.setdefault((case, "ours"), []).append(us)
-        for case, rows in CASES.items():
-            batch = ids[:rows].contiguous()
+        for case, line in ours(given.calls).items():
+            found.setdefault((case, "ours"), []).append(line["us"]["median"])
+        for case, batch in batches.items():
             with torch.inference_mode():
                 us = burst(lambda: model(batch), given.calls)
             found.setdefault((case, "pytorch"), []).append(us)
@@ -64,13 +71,38 @@ def burst(call, calls):
     return statistics.median(times[calls // 4 :])
 
 
-def ours(calls):
-    program = pathlib.Path(__file__).parents[2] / "target/release/prediction"
+def run(program, *options):
+    """The lines of JSON that a program of ours prints."""
     environment = os.environ | {"RAYON_NUM_THREADS": "1"}
-    command = [program, "--calls", str(calls)]
+    command = [PROGRAMS / program, *map(str, options)]
     output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    lines = [json.loads(line) for line in output.stdout.splitlines()]
-    return {line["case"]: line["us"]["median"] for line in lines}
+    return [json.loads(line) for line in output.stdout.splitlines()]
+
+
+def ours(calls):
+    return {line["case"]: line for line in run("prediction", "--calls", calls)}
+
+
+def our_model():
+    """The weights and the rows of the model that `prediction` runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("w1", "--model", "mmoe", "--steps", 1, "--write", folder)
+        return workload.Workload(folder)
+
+
+def rows_of(data, case):
+    ids = torch.tensor(data.batches[0][0]).long()[: CASES[case]].contiguous()
+    if case == "200_candidates":
+        ids[:, ::2] = ids[0, ::2].clone()  # what is the user's
+    return ids
+
+
+def check(model, batches):
+    for case, line in ours(1).items():
+        with torch.inference_mode():
+            theirs = model(batches[case])[:, 0].numpy()
+        mine = numpy.array(line["logits_of_first_row"])
+        numpy.testing.assert_allclose(theirs, mine, rtol=0, atol=TOLERANCE, err_msg=case)
 
 
 def exported(model):

@@ -58,9 +58,10 @@ impl<S: Scalar> Predictor<S> {
         self.kernels
     }
 
-    /// For batches in which many slots hold one value in every row: one user's candidates. The
-    /// first layers compute that part of their products once. Sums are then added in another order,
-    /// so a row's last bits depend on what its batch shares.
+    /// For batches in which many slots hold one value in every row: one user's candidates. In bf16 the
+    /// first layers then compute that part of their products once; sums are added in another order,
+    /// so a row's last bits depend on what its batch shares. In `f32` they do so for any rows that
+    /// repeat: see [`crate::Op::columns_by_id`].
     #[must_use]
     pub const fn sharing(mut self) -> Self {
         self.shares = true;
