@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::body::Bytes;
 use mtl_feature::{FeatureTable, Targets};
 use mtl_model::{Predictions, Scorer};
-use mtl_nn::SHARD_ROWS;
+use mtl_nn::shard_rows;
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
@@ -155,7 +155,7 @@ impl Thread {
 
 /// Threads that a prediction of so many rows has work for, beside the one that makes it.
 fn helpers(rows: usize) -> usize {
-    let pieces = rows.div_ceil(SHARD_ROWS).max(if rows < ROWS_FOR_TWO { 1 } else { 2 });
+    let pieces = rows.div_ceil(shard_rows(rows)).max(if rows < ROWS_FOR_TWO { 1 } else { 2 });
     pieces - 1
 }
 
@@ -189,6 +189,6 @@ mod tests {
     #[test]
     fn as_many_threads_are_called_as_there_are_pieces() {
         let found = [1, 64, 65, 256, 257, 1_500].map(helpers);
-        assert_eq!(found, [0, 0, 1, 1, 1, 5]);
+        assert_eq!(found, [0, 0, 1, 1, 1, 2]);
     }
 }
