@@ -268,7 +268,8 @@ pub(crate) struct Factor<'a, S> {
 impl Products<'_> {
     /// y = x·W, where `distinct` are the classes of x.
     ///
-    /// A value's terms are added run by run, so a row has the same bits alone and among others.
+    /// A value's terms are added run by run, so a row has the same bits alone and among others. Columns
+    /// come from the first to the last; `ready` is told how many are there, again and again.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -279,11 +280,13 @@ impl Products<'_> {
         by: Factor<'_, S>,
         distinct: &Distinct<S>,
         room: &mut ClassRoom<S>,
+        mut ready: impl FnMut(&mut MatMut<'_, S>, usize),
     ) {
         let (rows, n) = (x.rows(), y.cols());
         assert!(distinct.rows == rows && by.w.cols() == n, "shapes of a product");
         if rows == 1 {
-            return self.forward_row(y, x, by.w, distinct, room);
+            self.forward_row(y.reborrow(), x, by.w, distinct, room);
+            return ready(&mut y, n);
         }
         let step = if self.are_ours() { FORWARD } else { n };
         for first in (0..n).step_by(step) {
@@ -302,11 +305,12 @@ impl Products<'_> {
                 let to = MatMut::new(to, x.rows(), width, width);
                 self.forward_part(to, false, x, by, (columns.clone(), first));
             }
-            let mut y = y.columns(first, width);
+            let mut part = y.columns(first, width);
             vectorise(
                 #[inline(always)]
-                || distinct.spread(&mut y, block, of_classes),
+                || distinct.spread(&mut part, block, of_classes),
             );
+            ready(&mut y, first + width);
         }
     }
 
@@ -564,7 +568,9 @@ mod tests {
         let mut y = vec![S::of(9.0); rows * n_out];
         let to = MatMut::new(&mut y, rows, n_out, n_out);
         let by = Factor { bank: 0, start: 0, w: weights };
-        products.forward_distinct(to, x, by, &distinct, &mut room);
+        let mut done = Vec::new();
+        products.forward_distinct(to, x, by, &distinct, &mut room, |_, n| done.push(n));
+        assert!(done.is_sorted() && done.last() == Some(&n_out), "{done:?} of {n_out} columns");
         close("y", &y, slack, |i| expected.y[i]);
 
         let n = n_out - start;
@@ -663,7 +669,8 @@ mod tests {
                 let mut y = vec![0.0; rows * case.n_out];
                 let to = MatMut::new(&mut y, rows, case.n_out, case.n_out);
                 let by = Factor { bank: 0, start: 0, w: weights };
-                products.forward_distinct(to, x, by, &case.distinct(x), &mut ClassRoom::default());
+                let mut room = ClassRoom::default();
+                products.forward_distinct(to, x, by, &case.distinct(x), &mut room, |_, _| ());
                 y.truncate(case.n_out);
                 found.push(y);
             }

@@ -26,15 +26,15 @@ impl Activation {
     /// Every activation.
     pub const ALL: [Self; 4] = [Self::Linear, Self::Relu, Self::Sigmoid, Self::Tanh];
 
-    /// z → dropout(act(z)), in place.
+    /// z → dropout(act(z + b)), in place.
     #[inline(always)]
-    pub(crate) fn forward<S: Scalar>(self, z: &mut [S], keep: Keep<S>) {
+    pub(crate) fn forward<S: Scalar>(self, z: &mut [S], bias: Option<&[S]>, keep: Keep<S>) {
         match self {
-            Self::Linear => map(z, keep, |z| z),
+            Self::Linear => map(z, bias, keep, |z| z),
             // Written so that a NaN passes through and is caught at the loss.
-            Self::Relu => map(z, keep, |z| if z < S::zero() { S::zero() } else { z }),
-            Self::Sigmoid => map(z, keep, crate::ops::sigmoid),
-            Self::Tanh => map(z, keep, S::tanh),
+            Self::Relu => map(z, bias, keep, |z| if z < S::zero() { S::zero() } else { z }),
+            Self::Sigmoid => map(z, bias, keep, crate::ops::sigmoid),
+            Self::Tanh => map(z, bias, keep, S::tanh),
         }
     }
 
@@ -60,13 +60,21 @@ impl Activation {
 }
 
 #[inline(always)]
-fn map<S: Scalar>(z: &mut [S], keep: Keep<S>, act: impl Fn(S) -> S) {
-    match keep {
-        Keep::All => z.iter_mut().for_each(|z| *z = act(*z)),
-        Keep::Drawn(draws, threshold, scale) => {
-            for (column, z) in z.iter_mut().enumerate() {
+fn map<S: Scalar>(z: &mut [S], bias: Option<&[S]>, keep: Keep<S>, act: impl Fn(S) -> S) {
+    match (keep, bias) {
+        (Keep::All, Some(bias)) => z.iter_mut().zip(bias).for_each(|(z, &b)| *z = act(*z + b)),
+        (Keep::All, None) => z.iter_mut().for_each(|z| *z = act(*z)),
+        (Keep::Drawn(draws, threshold, scale), bias) => {
+            let drop = |column: usize, z: &mut S, input: S| {
                 let kept = draws.bits(column as u32) >= threshold;
-                *z = if kept { act(*z) * scale } else { S::zero() };
+                *z = if kept { act(input) * scale } else { S::zero() };
+            };
+            match bias {
+                Some(bias) => {
+                    let columns = z.iter_mut().zip(bias).enumerate();
+                    columns.for_each(|(column, (z, &b))| drop(column, z, *z + b));
+                }
+                None => z.iter_mut().enumerate().for_each(|(column, z)| drop(column, z, *z)),
             }
         }
     }

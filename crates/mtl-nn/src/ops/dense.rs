@@ -3,7 +3,9 @@
 use crate::kernel::{ClassRoom, Distinct, Draws, Factor, Products, add, hash, vectorise};
 use crate::layers::{Activation, Dropout};
 use crate::op::ByClass;
-use crate::{Backprop, Forward, Layout, Mat, MatMut, Mode, Op, OpPart, ParamId, Scalar, Var};
+use crate::{
+    Backprop, Forward, Layout, Mat, MatMut, Mode, Op, OpPart, ParamId, Params, Scalar, Var,
+};
 
 /// One dense layer of a [`Dense`] op: y = dropout(act(x·W + b)).
 #[derive(Clone, Debug)]
@@ -202,7 +204,69 @@ impl Dense {
     }
 }
 
+/// What follows the product of a unit: bias, activation, dropout.
+#[derive(Clone, Copy)]
+struct Finish<'a, S> {
+    values: &'a Params<S>,
+    ids: &'a [ParamId],
+    mode: Mode,
+    first_row: usize,
+}
+
+impl<S: Scalar> Finish<'_, S> {
+    /// x·W → y, in place.
+    fn run(self, unit: &Piece, y: &mut MatMut<'_, S>) {
+        let bias = unit.bias.map(|bias| self.values.param(self.ids[bias]).row(0));
+        let mask = Mask::new(unit.dropout, self.mode);
+        vectorise(
+            #[inline(always)]
+            || {
+                for r in 0..y.rows() {
+                    unit.activation.forward(y.row(r), bias, mask.row(self.first_row + r));
+                }
+            },
+        );
+    }
+}
+
 impl Dense {
+    fn finish<'a, S: Scalar>(&'a self, pass: &Forward<'a, S>) -> Finish<'a, S> {
+        let (values, mode, first_row) = (pass.params, pass.mode(), pass.first_row());
+        Finish { values, ids: &self.params, mode, first_row }
+    }
+
+    /// A product over classes. A unit is finished as soon as its columns are there, while they are near.
+    fn forward_distinct<S: Scalar>(
+        &self,
+        pass: &mut Forward<'_, S>,
+        products: &mut Products<'_>,
+        product: &Product,
+        (x, w): (Mat<'_, S>, Mat<'_, S>),
+        distinct: &Distinct<S>,
+    ) {
+        let (start, n_cols) = self.span(product.first, product.n_units);
+        let mut room = std::mem::take(pass.room);
+        let mut units =
+            self.units[product.first..product.first + product.n_units].iter().peekable();
+        let finish = self.finish(pass);
+        let (mut y, _) = pass.output();
+        let by = Factor { bank: product.input, start: 0, w };
+        products.forward_distinct(
+            y.columns(start, n_cols),
+            x,
+            by,
+            distinct,
+            &mut room,
+            |y, done| {
+                let is_there = |unit: &&Piece| unit.start + unit.n_out - start <= done;
+                while let Some(unit) = units.next_if(is_there) {
+                    finish.run(unit, &mut y.columns(unit.start - start, unit.n_out));
+                }
+            },
+        );
+        *pass.room = room;
+    }
+
     /// The classes of a product's rows, where they are multiplied once each.
     fn distinct<'a, S: Scalar>(
         &self,
@@ -363,12 +427,7 @@ impl<S: Scalar> Op<S> for Dense {
             let weight = self.params[self.units[p.first].weight];
             let (x, w) = (pass.input(p.input), pass.param_bank(weight, n_cols));
             if let Some(distinct) = pass.distinct(p.input).filter(|_| self.is_wide(p)) {
-                let mut room = std::mem::take(pass.room);
-                let (mut y, _) = pass.output();
-                let by = Factor { bank: p.input, start: 0, w };
-                let y = y.columns(start, n_cols);
-                products.forward_distinct(y, x, by, distinct, &mut room);
-                *pass.room = room;
+                self.forward_distinct(pass, &mut products, p, (x, w), distinct);
                 continue;
             }
             let (shared, mut split) = (pass.shared_input(p.input), std::mem::take(pass.split));
@@ -378,24 +437,11 @@ impl<S: Scalar> Op<S> for Dense {
                 products.forward(p.input, y.columns(start, n_cols), x, w);
             }
             *pass.split = split;
-        }
-        let (mode, first_row) = (pass.mode(), pass.first_row());
-        for unit in &self.units {
-            let bias = unit.bias.map(|b| pass.param(self.params[b]).row(0));
-            let mask = Mask::new(unit.dropout, mode);
+            let finish = self.finish(pass);
             let (mut y, _) = pass.output();
-            let mut y = y.columns(unit.start, unit.n_out);
-            vectorise(
-                #[inline(always)]
-                || {
-                    for r in 0..y.rows() {
-                        if let Some(bias) = bias {
-                            add(y.row(r), bias);
-                        }
-                        unit.activation.forward(y.row(r), mask.row(first_row + r));
-                    }
-                },
-            );
+            for unit in &self.units[p.first..p.first + p.n_units] {
+                finish.run(unit, &mut y.columns(unit.start, unit.n_out));
+            }
         }
     }
 

@@ -255,7 +255,7 @@ impl<S: Scalar> Op<S> for DomainDense {
                     if let Some(p) = self.domains.of(ids[r]).checked_sub(1) {
                         add(y, own_bias.row(p));
                     }
-                    self.activation.forward(y, mask.row(first_row + r));
+                    self.activation.forward(y, None, mask.row(first_row + r));
                 }
             },
         );

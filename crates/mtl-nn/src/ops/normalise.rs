@@ -231,7 +231,7 @@ impl<S: Scalar> Op<S> for Normalise {
                 #[inline(always)]
                 || {
                     for r in 0..x.rows() {
-                        unit.activation.forward(y.row(r), mask.row(first_row + r));
+                        unit.activation.forward(y.row(r), None, mask.row(first_row + r));
                     }
                 },
             );

@@ -119,7 +119,7 @@ impl TargetAttention {
                 || {
                     for row in z.chunks_exact_mut(n_out) {
                         add(row, bias);
-                        activation.forward(row, Keep::All);
+                        activation.forward(row, None, Keep::All);
                     }
                 },
             );
