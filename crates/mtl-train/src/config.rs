@@ -87,10 +87,10 @@ impl TrainConfig {
     }
 
     /// How many times training holds a model's values beside the model itself: what the optimiser keeps of
-    /// each value of a table (which outweighs all else), and a copy of that where a state is written or
-    /// taken up; a model that is saved is held twice more when the moments are gone. The best
-    /// epoch's weights lie in a file ([`WeightStore`]), or are few.
-    pub fn copies(&self, saves_state: bool) -> usize {
+    /// each value of a table (which outweighs all else). A model that is saved is held twice more, when
+    /// the moments are gone. The best epoch's weights lie in a file ([`WeightStore`]), or are few; a state
+    /// is written and read through a buffer.
+    pub fn copies(&self, saves_model: bool) -> usize {
         let optimiser = self.optimiser();
         let moments = match optimiser.tables.unwrap_or(optimiser.dense) {
             Rule::Sgd { momentum: 0.0, .. } | Rule::RowAdagrad { .. } => 0,
@@ -98,7 +98,7 @@ impl TrainConfig {
             // Adam.
             _ => 2,
         };
-        if saves_state { (2 * moments).max(2) } else { moments }
+        if saves_model { moments.max(2) } else { moments }
     }
 
     /// Checks the settings for what the model is measured by.

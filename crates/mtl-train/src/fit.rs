@@ -231,7 +231,7 @@ impl<'t> Run<'t> {
         let graph = Arc::clone(model.graph());
         let layout = graph.layout();
         let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
-        mtl_model::check_memory(layout, config.copies(resume.is_some()))?;
+        mtl_model::check_memory(layout, config.copies(false))?;
         let mut kept = None;
         let optimiser = match resume {
             None => Optimiser::new(config.optimiser(), layout)?,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
 use crate::progress::Progress;
-use crate::state_file::{Shape, Source, begin, section};
+use crate::state_file::{Shape, Source, begin, section, section_of};
 use crate::survey::Survey;
 use crate::value_stream::WORD;
 use crate::weight_store::{StoredWeights, write_section};
@@ -144,8 +144,7 @@ impl Checkpoint<'_> {
     /// # Errors
     /// [`mtl_nn::Error::File`], naming the path.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let saved = self.saved_optimiser();
-        let written = replace(path, |to| self.write_to(to, &saved));
+        let written = replace(path, |to| self.write_to(to));
         written.map_err(|source| Error::from(mtl_nn::Error::File { path: path.to_owned(), source }))
     }
 
@@ -154,20 +153,25 @@ impl Checkpoint<'_> {
     /// # Errors
     /// [`Error::Resume`] if there is no room for it.
     pub fn state(&self) -> Result<TrainingState> {
-        let saved = self.saved_optimiser();
-        TrainingState::written(self.store, &self.head(&saved), |to| self.write_to(to, &saved))
+        TrainingState::written(self.store, &self.head(), |to| self.write_to(to))
     }
 
-    fn saved_optimiser(&self) -> SavedOptimiser {
-        SavedOptimiser::of(self.optimiser, self.layout)
+    fn head(&self) -> Head {
+        let config = self.optimiser.config();
+        Head {
+            past: self.past.clone(),
+            has_best: self.best.is_some(),
+            weights: Shape::of(self.layout),
+            steps: self.optimiser.steps(),
+            dense_rule: config.dense.kind().to_owned(),
+            table_rule: config.table_rule().kind().to_owned(),
+            moments: [0, 1]
+                .map(|moment| Shape::of_matrices(&self.optimiser.moments(self.layout, moment))),
+        }
     }
 
-    fn head(&self, saved: &SavedOptimiser) -> Head {
-        Head::new(self.past.clone(), Shape::of(self.layout), self.best.is_some(), saved)
-    }
-
-    fn write_to(&self, to: &mut dyn Write, saved: &SavedOptimiser) -> io::Result<()> {
-        begin(to, KIND, &self.head(saved))?;
+    fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
+        begin(to, KIND, &self.head())?;
         match self.weights {
             Weights::Live(params) => write_section(to, params)?,
             Weights::Stored(stored) => stored.write_to(to)?,
@@ -175,8 +179,8 @@ impl Checkpoint<'_> {
         if let Some(best) = self.best {
             best.write_to(to)?;
         }
-        section(to, &saved.first)?;
-        section(to, &saved.second)
+        section_of(to, &self.optimiser.moments(self.layout, 0))?;
+        section_of(to, &self.optimiser.moments(self.layout, 1))
     }
 }
 
@@ -382,34 +386,7 @@ impl TrainingState {
 
     /// Whether the weights are those of a layout, in any order.
     pub(crate) fn check_weights(&self, layout: &Layout) -> mtl_nn::Result<()> {
-        let mut missing = Shape::of(layout);
-        let mut unexpected = Vec::new();
-        for found in &self.head.weights {
-            let Some(i) = missing.iter().position(|shape| shape.path == found.path) else {
-                unexpected.push(found.path.clone());
-                continue;
-            };
-            let expected = missing.swap_remove(i);
-            if expected != *found {
-                let [found_rows, found_cols] = [found.rows, found.cols].map(|n| n as usize);
-                let [rows, cols] = [expected.rows, expected.cols].map(|n| n as usize);
-                let path = expected.path;
-                return Err(mtl_nn::Error::ParameterShape {
-                    path,
-                    found_rows,
-                    found_cols,
-                    rows,
-                    cols,
-                });
-            }
-        }
-        if missing.is_empty() && unexpected.is_empty() {
-            return Ok(());
-        }
-        let mut missing: Vec<String> = missing.into_iter().map(|shape| shape.path).collect();
-        missing.sort();
-        unexpected.sort();
-        Err(mtl_nn::Error::Paths { missing, unexpected })
+        check_shapes(&self.head.weights, Shape::of(layout))
     }
 
     /// Whether the moments are those of the optimiser's rules.
@@ -454,20 +431,27 @@ impl TrainingState {
         read().map_err(|error| self.error(error.to_string()))
     }
 
+    /// The sections of the moments.
+    fn moments(&self) -> [(usize, &[Shape]); 2] {
+        let (first, [of_first, of_second]) =
+            (1 + usize::from(self.head.has_best), &self.head.moments);
+        [(first, of_first), (first + 1, of_second)]
+    }
+
     /// The optimiser's moments, copied.
     pub(crate) fn saved_optimiser(&self) -> Result<SavedOptimiser> {
         let head = &self.head;
-        let entries = |section: usize, shapes: &[Shape]| {
+        let entries = |(section, shapes): (usize, &[Shape])| {
             let found = self.source.entries(self.starts[section], shapes);
             found.map_err(|error| self.error(error.to_string()))
         };
-        let first = 1 + usize::from(head.has_best);
+        let [first, second] = self.moments();
         Ok(SavedOptimiser {
             steps: head.steps,
             dense_rule: head.dense_rule.clone(),
             table_rule: head.table_rule.clone(),
-            first: entries(first, &head.moments[0])?,
-            second: entries(first + 1, &head.moments[1])?,
+            first: entries(first)?,
+            second: entries(second)?,
         })
     }
 
@@ -490,8 +474,47 @@ impl TrainingState {
         layout: &Layout,
     ) -> Result<Optimiser<f32>> {
         self.check_rules(config)?;
-        Ok(self.saved_optimiser()?.restore(config.optimiser(), layout)?)
+        let mut optimiser = Optimiser::new(config.optimiser(), layout)?;
+        for (moment, (section, shapes)) in self.moments().into_iter().enumerate() {
+            let expected = Shape::of_matrices(&optimiser.moments(layout, moment));
+            check_shapes(shapes, expected)?;
+            let mut read = || -> io::Result<()> {
+                let mut from = self.source.reader(self.starts[section])?;
+                for shape in shapes {
+                    let of = (moment, shape.path.as_str());
+                    optimiser.fill_moment(layout, of, |values| from.take(values))?;
+                }
+                from.finish()
+            };
+            read().map_err(|error| self.error(error.to_string()))?;
+        }
+        Ok(optimiser.with_steps(self.head.steps))
     }
+}
+
+/// Whether matrices are those expected, in any order.
+fn check_shapes(found: &[Shape], mut missing: Vec<Shape>) -> mtl_nn::Result<()> {
+    let mut unexpected = Vec::new();
+    for found in found {
+        let Some(i) = missing.iter().position(|shape| shape.path == found.path) else {
+            unexpected.push(found.path.clone());
+            continue;
+        };
+        let expected = missing.swap_remove(i);
+        if expected != *found {
+            let [found_rows, found_cols] = [found.rows, found.cols].map(|n| n as usize);
+            let [rows, cols] = [expected.rows, expected.cols].map(|n| n as usize);
+            let path = expected.path;
+            return Err(mtl_nn::Error::ParameterShape { path, found_rows, found_cols, rows, cols });
+        }
+    }
+    if missing.is_empty() && unexpected.is_empty() {
+        return Ok(());
+    }
+    let mut missing: Vec<String> = missing.into_iter().map(|shape| shape.path).collect();
+    missing.sort();
+    unexpected.sort();
+    Err(mtl_nn::Error::Paths { missing, unexpected })
 }
 
 fn of_another_version(found: &str) -> String {

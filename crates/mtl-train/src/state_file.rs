@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mtl_nn::checkpoint::{SavedEntry, Values, encode};
-use mtl_nn::{Entry, Layout};
+use mtl_nn::{Entry, Layout, Mat};
 use serde::{Deserialize, Serialize};
 
 use crate::value_stream::{ValueReader, ValueWriter, WORD};
@@ -38,6 +38,14 @@ impl Shape {
             Some(Self { path: path.to_owned(), rows: rows as u64, cols: cols as u64 })
         };
         layout.paths().filter_map(shape).collect()
+    }
+
+    pub(crate) fn of_matrices(matrices: &[(&str, Mat<'_, f32>)]) -> Vec<Self> {
+        let shape = |&(path, matrix): &(&str, Mat<'_, f32>)| {
+            let (rows, cols) = (matrix.rows() as u64, matrix.cols() as u64);
+            Self { path: path.to_owned(), rows, cols }
+        };
+        matrices.iter().map(shape).collect()
     }
 
     pub(crate) fn of_entries(entries: &[SavedEntry]) -> Vec<Self> {
@@ -76,6 +84,15 @@ pub(crate) fn section(to: &mut dyn Write, entries: &[SavedEntry]) -> io::Result<
             Values::F32(entry) => values.put(entry)?,
             Values::F64(_) => return Err(io::Error::other("training is in f32")),
         }
+    }
+    values.finish()
+}
+
+/// Writes a section of matrices that are not copied.
+pub(crate) fn section_of(to: &mut dyn Write, matrices: &[(&str, Mat<'_, f32>)]) -> io::Result<()> {
+    let mut values = ValueWriter::new(to);
+    for (_, matrix) in matrices {
+        (0..matrix.rows()).try_for_each(|r| values.put(matrix.row(r)))?;
     }
     values.finish()
 }

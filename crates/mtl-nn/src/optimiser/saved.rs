@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Optimiser, OptimiserConfig};
 use crate::checkpoint::{Damage, SavedEntry, match_paths};
-use crate::{Layout, Mat, Result, Role, Scalar};
+use crate::{Entry, Layout, Mat, Result, Role, Scalar};
 
 /// The steps taken and the moments of every parameter, by path.
 ///
@@ -71,6 +71,42 @@ impl SavedOptimiser {
         }
         optimiser.steps = self.steps;
         Ok(optimiser)
+    }
+}
+
+impl<S: Scalar> Optimiser<S> {
+    /// The first moments (0) or the second (1) by path, rows × columns: dense parameters, then tables, in
+    /// the order of `layout`, which is the one the optimiser was made for. None where a rule has no use for
+    /// them; a row-wise rule keeps one value a row.
+    pub fn moments<'a>(&'a self, layout: &'a Layout, moment: usize) -> Vec<(&'a str, Mat<'a, S>)> {
+        moments(self, layout, moment)
+    }
+
+    /// Calls `fill` with the values of one of [`Optimiser::moments`], run after run from its first row to
+    /// its last: what is too large for a copy can be read from a file.
+    ///
+    /// # Errors
+    /// What `fill` returns.
+    pub fn fill_moment<E>(
+        &mut self,
+        layout: &Layout,
+        (moment, path): (usize, &str),
+        mut fill: impl FnMut(&mut [S]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        match layout.find(path) {
+            Ok(Entry::Param(id)) if !self.dense[moment].is_empty() => {
+                let mut window = layout.param(id).window_mut(&mut self.dense[moment]);
+                (0..window.rows()).try_for_each(|r| fill(window.row(r)))
+            }
+            Ok(Entry::Table(id)) => fill(&mut self.tables[id.index()][moment]),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, after so many steps.
+    #[must_use]
+    pub fn with_steps(self, steps: u64) -> Self {
+        Self { steps, ..self }
     }
 }
 
