@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::truth::evaluate_truth;
 use crate::{
-    Error, Evaluation, Fitted, Gate, History, LossConfig, MissingRuns, Observer, Result, Results,
-    Scored, SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates,
-    measure_with_truth, summarise,
+    Error, Evaluation, Gate, History, LossConfig, MissingRuns, Observer, Result, Results, Scored,
+    SharedParameters, TrainConfig, TruthOf, check_test_rows, fit, gates, measure_with_truth,
+    summarise,
 };
 
 /// A model to compare, with its training.
@@ -158,7 +158,7 @@ pub fn compare_and<R: RowSource, E: From<Error>>(
                 break 'runs;
             }
             // The optimiser's moments are let go before anything is measured.
-            let Fitted { history, train: part, .. } = fitted;
+            let (history, part) = fitted.into_history();
             if parts.is_empty() {
                 parts = summarise(&part, dataset)?;
             }

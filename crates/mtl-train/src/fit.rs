@@ -131,6 +131,11 @@ impl Fitted {
         self.left.checkpoint().state()
     }
 
+    /// What happened, and the training rows; weights and moments are let go.
+    pub fn into_history(self) -> (History, Part) {
+        (self.history, self.train)
+    }
+
     /// The steps that were done of an epoch that was interrupted; `None` between epochs.
     pub fn steps_partway(&self) -> Option<usize> {
         self.left.past.steps_partway()

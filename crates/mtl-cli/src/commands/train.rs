@@ -6,7 +6,7 @@ use anyhow::Context;
 use mtl_data::{Dataset, Loader, Reported, RowSource};
 use mtl_model::Model;
 use mtl_train::{
-    Checkpoint, EpochRecord, Evaluation, Fitted, Observer, RunConfig, Sampled, Scored, Trained,
+    Checkpoint, EpochRecord, Evaluation, Observer, RunConfig, Sampled, Scored, Trained,
     TrainingState, TruthOf, calibrate, check_start, check_test_rows, evaluate, fit, gates,
     measure_with_truth, summarise,
 };
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         return Err(interrupted((epoch, steps), &partial, args).into());
     }
     // The state is in its file; the moments are let go before the model is measured and saved.
-    let Fitted { history, train, .. } = fitted;
+    let (history, train) = fitted.into_history();
     interrupt.ignore();
     let looked_at = rows_to_look_at(&dataset, &config)?;
     let calibration = calibrate(&mut model, &*looked_at, &config.calibration, Sampled::AsTrained)?;

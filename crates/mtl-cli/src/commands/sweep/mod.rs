@@ -13,7 +13,7 @@ use mtl_loss::WeightingConfig;
 use mtl_model::{Measure, Model, ModelSpec};
 use mtl_nn::checkpoint::write_atomic;
 use mtl_train::{
-    Axis, Fitted, LossConfig, MissingPoint, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint,
+    Axis, LossConfig, MissingPoint, Monitor, Observer, Part, RunConfig, Sweep, SweepPoint,
     SweepRun, TrainConfig, check_test_rows, evaluate, fit, summarise,
 };
 
@@ -252,7 +252,7 @@ impl Trainer<'_> {
         if fitted.steps_partway().is_some() {
             return Ok(None);
         }
-        let Fitted { history, train: part, .. } = fitted;
+        let (history, part) = fitted.into_history();
         let found = evaluate(&model, rows)?;
         let value = |monitor: &Monitor| {
             let undefined = || format!("`{}` is undefined on the rows reported on", monitor.name());
