@@ -342,7 +342,8 @@ impl<S: Scalar> Workspace<S> {
         packed: &PackedWeights,
     ) {
         std::mem::swap(&mut self.gradients[node.index()], buffer);
-        let repeats = self.repeats[node.index()].as_ref();
+        // Of a shard without rows nothing was found: what is known is of the rows before.
+        let repeats = self.repeats[node.index()].as_ref().filter(|_| self.rows > 0);
         let distinct = repeats.map(Repeats::distinct).filter(|distinct| distinct.pays());
         heads.copy(distinct.filter(|_| by_class && takes_repeats(Some(packed))));
     }

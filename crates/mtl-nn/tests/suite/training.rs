@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::common::{ITEMS, Settings, batch, bits, model};
 use mtl_nn::checkpoint::SavedOptimiser;
 use mtl_nn::layers::{Activation, Mlp};
-use mtl_nn::ops::{Embed, Part, RowLoss, SquaredError};
+use mtl_nn::ops::{Bce, Embed, Part, RowLoss, SquaredError};
 use mtl_nn::{
     Batch, Error, Graph, GraphBuilder, Init, Optimiser, OptimiserConfig, Params, Predictor, Result,
     Role, Scalar, Step, shard_rows,
@@ -214,6 +214,32 @@ fn an_empty_batch_leaves_a_fresh_model_as_it_is() -> Result<()> {
     let losses = run.run(&batch(&run.graph, 0, 0), &[1.0, 1.0])?;
     assert_eq!((losses, bits(&run.params)), (vec![0.0, 0.0], before));
     run.run(&batch(&run.graph, 5, 0), &[1.0, 1.0])?;
+    Ok(())
+}
+
+/// What was known of the rows of the batch before was taken for what is known of none.
+#[test]
+fn an_empty_batch_may_come_after_one_whose_ids_repeat() -> Result<()> {
+    let mut b = GraphBuilder::<f32>::new();
+    let slot = b.ids("user");
+    let table = b.table("embedding.user.table", 3, 4, Init::Uniform(0.5))?;
+    let x = b.push("x", Embed::new(vec![Part::Lookup { slot, table, dim: 4 }]))?;
+    let z = Mlp::new(&[40, 1], Activation::Relu).build(&mut b, "tower", x)?;
+    let label = b.values("label", 1)?;
+    let loss = b.push("loss", RowLoss::new(Bce, z, label, None))?;
+    b.loss("click", loss)?;
+    let graph = Arc::new(b.finish());
+    let mut params = Params::init(graph.layout(), 1);
+    let mut optimiser = Optimiser::new(OptimiserConfig::default(), graph.layout())?;
+    let mut step = Step::new(Arc::clone(&graph))?;
+    for rows in [200, 0, 200] {
+        let mut batch = Batch::for_graph(&graph);
+        batch.rows = rows;
+        batch.ids[0] = (0..rows as u32).map(|row| row % 3).collect();
+        batch.values[0] = (0..rows).map(|row| f32::from(row % 2 == 0)).collect();
+        step.run(&mut params, &mut optimiser, &batch, &[1.0], 1)?;
+        assert_eq!(step.table_gradient(table).ids().len(), rows.min(3));
+    }
     Ok(())
 }
 
