@@ -40,7 +40,7 @@ pub use op::{Backprop, Forward, Ids, Lookup, Mode, NodeId, Op, OpPart, RowGradie
 pub use optimiser::{Epsilon, Optimiser, OptimiserConfig, Rule, Schedule, TableUpdate};
 pub use params::{Entry, Layout, NewParam, ParamId, ParamSpec, Params, Role, TableId, TableSpec};
 pub use plan::Plan;
-pub use predict::Predictor;
+pub use predict::{Predictor, prediction_pieces};
 pub use reach::Ownership;
 pub use repeats::ColumnsById;
 pub use scalar::Scalar;

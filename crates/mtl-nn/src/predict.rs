@@ -20,6 +20,16 @@ const REQUEST_ROWS: usize = 256;
 /// A request of so many rows is two threads' work.
 const SPLIT_ROWS: usize = 65;
 
+/// The pieces that a prediction of `rows` rows is cut into: as many threads have work in it. Where a row's
+/// bits could depend on its neighbours (sums by the GEMM crate) a request stays whole.
+pub const fn prediction_pieces(rows: usize) -> usize {
+    match rows {
+        0..SPLIT_ROWS => 1,
+        SPLIT_ROWS..=REQUEST_ROWS => 2,
+        _ => rows.div_ceil(shard_rows(rows)),
+    }
+}
+
 /// Computes chosen outputs of a graph, in parallel over shards, with buffers kept between calls.
 #[derive(Debug)]
 pub struct Predictor<S> {
@@ -158,7 +168,8 @@ impl<S: Scalar> Predictor<S> {
         if batch.rows <= REQUEST_ROWS {
             let by = (params, packed);
             // A row has the same bits in a part of any size where the kernels are ours.
-            if batch.rows < SPLIT_ROWS || workers == 1 || !packed.kernels().keep_order::<S>() {
+            let is_whole = prediction_pieces(batch.rows) == 1;
+            if is_whole || workers == 1 || !packed.kernels().keep_order::<S>() {
                 self.shard(by, batch, 0, out, 0); // no fork-join for a request of few rows
                 return Ok(());
             }
@@ -202,5 +213,16 @@ impl<S: Scalar> Predictor<S> {
             }
             start += target.n_cols();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prediction_pieces;
+
+    #[test]
+    fn a_request_has_two_pieces_at_most_and_more_rows_have_one_a_shard() {
+        let found = [0, 1, 64, 65, 256, 257, 1_024, 1_500].map(prediction_pieces);
+        assert_eq!(found, [1, 1, 1, 2, 2, 2, 2, 3]);
     }
 }

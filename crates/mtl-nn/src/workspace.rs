@@ -113,7 +113,8 @@ impl<S: Scalar> Workspace<S> {
     }
 
     /// The gradient of a node after the last backward pass, rows × columns. Ops work in place on
-    /// the gradient of their output, so this is meaningful for leaves.
+    /// the gradient of their output, so this is meaningful for leaves; for a leaf of ids where
+    /// [`Wanted::node`](crate::Wanted::node) asked for it, since else an id's rows may be summed in one of them.
     pub fn gradient(&self, graph: &Graph<S>, node: NodeId) -> Mat<'_, S> {
         let width = graph.widths()[node.index()];
         Mat::new(&self.gradients[node.index()], self.rows, width, width)

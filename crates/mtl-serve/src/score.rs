@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::body::Bytes;
 use mtl_feature::{FeatureTable, Targets};
 use mtl_model::{Predictions, Scorer};
-use mtl_nn::shard_rows;
+use mtl_nn::prediction_pieces;
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
@@ -44,9 +44,6 @@ struct Placed {
 /// wake, 0.2 ms on a virtual machine at rest: the second one is called before. Of larger ones threads
 /// are called once it is known how many.
 const BYTES_FOR_TWO: std::ops::RangeInclusive<usize> = (4 << 10)..=(64 << 10);
-
-/// A prediction of so many rows, and no more than a shard, is two threads' work.
-const ROWS_FOR_TWO: usize = 65;
 
 impl Thread {
     pub(crate) fn new(loaded: Arc<Loaded>) -> Self {
@@ -105,7 +102,8 @@ impl Thread {
                 }
             };
             n_rows += request.chunk.n_rows();
-            shared.queue.call(helpers(request.chunk.n_rows()).saturating_sub(called));
+            let helpers = prediction_pieces(request.chunk.n_rows()) - 1;
+            shared.queue.call(helpers.saturating_sub(called));
             // A user's candidates are scored by themselves: what they share is computed once.
             let alone = request.part == Part::Candidates;
             let mut own = if alone { Some(encoder.table()) } else { None };
@@ -153,12 +151,6 @@ impl Thread {
     }
 }
 
-/// Threads that a prediction of so many rows has work for, beside the one that makes it.
-fn helpers(rows: usize) -> usize {
-    let pieces = rows.div_ceil(shard_rows(rows)).max(if rows < ROWS_FOR_TWO { 1 } else { 2 });
-    pieces - 1
-}
-
 /// A request whose formula fits the model.
 fn checked(request: Request, loaded: &Loaded) -> Result<Request, Problem> {
     if let Some(fusion) = &request.fusion {
@@ -179,16 +171,5 @@ fn part_of(request: &Request, error: &mtl_feature::Error) -> Part {
     match column {
         Some(mtl_feature::Values::Dictionary { .. }) => Part::User,
         _ => request.part,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::helpers;
-
-    #[test]
-    fn as_many_threads_are_called_as_there_are_pieces() {
-        let found = [1, 64, 65, 256, 257, 1_500].map(helpers);
-        assert_eq!(found, [0, 0, 1, 1, 1, 2]);
     }
 }

@@ -2,25 +2,18 @@
 
 use std::path::Path;
 
-use mtl_data::{Dataset, correlated};
-use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use crate::pair::{self, data};
+use mtl_data::Dataset;
+use mtl_model::Model;
 use mtl_train::{
     Checkpoint, Error, LastGood, Observer, Silent, TrainConfig, TrainingState, WeightStore, fit,
 };
 
 type Failure = Box<dyn std::error::Error>;
 
-fn data() -> Result<Dataset, Failure> {
-    Ok(correlated::load(&correlated::Config { rows: 1_500, dims: 6, ..Default::default() })?)
-}
-
+/// Running statistics are kept too.
 fn model(data: &Dataset) -> Result<Model, Failure> {
-    let tasks = data.schema.labels().iter().map(TaskConfig::from_label).collect();
-    let mut config = ModelConfig::new("mmoe");
-    config.architecture.expert_units = Some(vec![8, 6]);
-    config.architecture.tower_units = Some(vec![6]);
-    config.architecture.batch_norm = true; // running statistics are kept too
-    Ok(Model::new(ModelSpec::new(config, tasks, None)?, data.schema.clone(), 3)?)
+    pair::model(data, true)
 }
 
 /// Training whose best epoch is not the last: at this rate it overshoots.

@@ -1,8 +1,9 @@
 //! What a run leaves that fails: weights that predict, and the truth about which those are.
 
-use mtl_data::{Dataset, correlated};
+use crate::pair::{self, data};
+use mtl_data::Dataset;
 use mtl_feature::FeatureTable;
-use mtl_model::{Model, ModelConfig, ModelSpec, TaskConfig};
+use mtl_model::Model;
 use mtl_train::{Error, LastGood, LossConfig, Silent, TrainConfig, TrainingState, fit};
 
 type Failure = Box<dyn std::error::Error>;
@@ -10,16 +11,8 @@ type Failure = Box<dyn std::error::Error>;
 /// A step of Adam by this much takes the square of any prediction beyond f32.
 const DIVERGING: f64 = 1e25;
 
-fn data() -> Result<Dataset, Failure> {
-    Ok(correlated::load(&correlated::Config { rows: 1_500, dims: 6, ..Default::default() })?)
-}
-
 fn model(data: &Dataset) -> Result<Model, Failure> {
-    let tasks = data.schema.labels().iter().map(TaskConfig::from_label).collect();
-    let mut config = ModelConfig::new("mmoe");
-    config.architecture.expert_units = Some(vec![8, 6]);
-    config.architecture.tower_units = Some(vec![6]);
-    Ok(Model::new(ModelSpec::new(config, tasks, None)?, data.schema.clone(), 3)?)
+    pair::model(data, false)
 }
 
 fn config(method: &str, learning_rate: f64, epochs: usize) -> Result<TrainConfig, Failure> {

@@ -6,6 +6,7 @@ mod calibration;
 mod importance;
 mod kept;
 mod last_good;
+mod pair;
 mod task_losses;
 mod training;
 mod tuning;
