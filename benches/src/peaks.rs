@@ -7,11 +7,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mtl_nn::kernel::{Kernels, Transpose, instructions, product, vectorise};
+use mtl_nn::kernel::{Kernels, Transpose, product, vectorise};
 use mtl_nn::layers::{Activation, Mlp};
 use mtl_nn::{
     Batch, Frozen, Graph, GraphBuilder, Mat, MatMut, Params, Predictor, Result, SHARD_ROWS, Var,
 };
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::uniform;
 
@@ -28,13 +29,12 @@ const LINKS: usize = 20_000;
 pub const READ_BYTES: [(&str, usize); 3] =
     [("L2", 256 << 10), ("L3", 8 << 20), ("memory", 256 << 20)];
 
-/// GFLOP/s of fused multiplications and additions that stay in registers.
+/// GFLOP/s of multiplications and additions that stay in registers, fused where the processor fuses.
 pub fn fused() -> f64 {
-    match instructions() {
-        "avx512" => in_registers::<16, true>(),
-        "avx2+fma" => in_registers::<8, true>(),
-        _ => in_registers::<4, { cfg!(target_arch = "aarch64") }>(),
-    }
+    let lanes = Arch::new().dispatch(Lanes);
+    best((2 * CHAINS * lanes * LINKS) as f64, || {
+        black_box(Arch::new().dispatch(Chains { a: black_box(0.5), b: black_box(0.25) }));
+    })
 }
 
 /// GFLOP/s of the GEMM crate on a shard of rows: y = x·W, W n_in × n_out.
@@ -112,28 +112,42 @@ fn best(work: f64, mut call: impl FnMut()) -> f64 {
     work / shortest / 1e9
 }
 
-fn in_registers<const LANES: usize, const FUSED: bool>() -> f64 {
-    // A contraction to b / (1 − a): neither overflow nor denormal numbers, which would be slower.
-    let (a, b) = ([black_box(0.5f32); LANES], [black_box(0.25f32); LANES]);
-    best((2 * CHAINS * LANES * LINKS) as f64, || {
-        black_box(vectorise(
-            #[inline(always)]
-            || chains::<LANES, FUSED>(&a, &b),
-        ));
-    })
+/// The values in a register.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
 }
 
-#[inline(always)]
-fn chains<const LANES: usize, const FUSED: bool>(a: &[f32; LANES], b: &[f32; LANES]) -> f32 {
-    let mut sums = [[0.0f32; LANES]; CHAINS];
-    for _ in 0..LINKS {
-        for sum in &mut sums {
-            for l in 0..LANES {
-                sum[l] = if FUSED { sum[l].mul_add(a[l], b[l]) } else { sum[l] * a[l] + b[l] };
+/// `CHAINS` registers, each `LINKS` times multiplied by a and added to b. A contraction to b / (1 − a):
+/// neither overflow nor denormal numbers, which would be slower.
+///
+/// The registers are named as such: a loop over arrays of lanes was once left in memory by the
+/// compiler, and gave a twentieth.
+struct Chains {
+    a: f32,
+    b: f32,
+}
+
+impl WithSimd for Chains {
+    /// The sum of all chains and lanes.
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (a, b) = (simd.splat_f32s(self.a), simd.splat_f32s(self.b));
+        let mut sums = [simd.splat_f32s(0.0); CHAINS];
+        for _ in 0..LINKS {
+            for sum in &mut sums {
+                *sum = simd.mul_add_e_f32s(*sum, a, b);
             }
         }
+        sums.iter().map(|&sum| simd.reduce_sum_f32s(sum)).sum()
     }
-    sums.iter().flatten().sum()
 }
 
 /// Sums on the way at once while reading: as many as keep two loads a cycle busy.
@@ -156,10 +170,12 @@ mod tests {
 
     #[test]
     fn chains_and_sums_compute_what_they_say() {
-        // The sum of a geometric series.
-        let found = chains::<4, false>(&[0.5; 4], &[0.25; 4]);
-        assert!((found - 0.5 * (4 * CHAINS) as f32).abs() < 1e-4, "{found}");
-        assert_eq!(chains::<8, true>(&[0.5; 8], &[0.0; 8]), 0.0);
+        // The sum of a geometric series, in every lane of every chain.
+        let arch = Arch::new();
+        let n = (CHAINS * arch.dispatch(Lanes)) as f32;
+        let found = arch.dispatch(Chains { a: 0.5, b: 0.25 });
+        assert!((found - 0.5 * n).abs() < 1e-4 * n, "{found}");
+        assert_eq!(arch.dispatch(Chains { a: 0.5, b: 0.0 }), 0.0);
         assert_eq!(sum(&[1.0; 3 * WIDE]), (3 * WIDE) as f32);
     }
 }
