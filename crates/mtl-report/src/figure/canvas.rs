@@ -13,6 +13,10 @@ use crate::{Error, Result};
 /// Width of a figure: of two side by side on a page, of one on a telephone.
 pub(super) const WIDTH: u32 = 380;
 
+/// Between what an axis measures and the edge of the figure. The plotting crate writes that name at
+/// the very edge of its area, and a font may be higher than the crate reckons.
+pub(super) const EDGE: u32 = 6;
+
 /// The page's own font; what is beyond it is the reader's.
 const FONT: &str = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif";
 

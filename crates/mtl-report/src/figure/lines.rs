@@ -4,7 +4,8 @@ use plotters::prelude::*;
 
 use super::Figure;
 use super::canvas::{
-    WIDTH, drawn, legend, legend_height, range, room_for_ticks, said, stroke, text_style, tick,
+    EDGE, WIDTH, drawn, legend, legend_height, range, room_for_ticks, said, stroke, text_style,
+    tick,
 };
 use crate::Result;
 use crate::theme::Role;
@@ -73,6 +74,8 @@ impl LinePlot {
         let mut chart = ChartBuilder::on(area)
             .margin_right(16)
             .margin_top(4)
+            .margin_left(EDGE)
+            .margin_bottom(EDGE)
             .x_label_area_size(40)
             .y_label_area_size(room_for_ticks(&values))
             .build_cartesian_2d(shown.clone(), values.clone())

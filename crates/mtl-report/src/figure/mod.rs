@@ -131,7 +131,7 @@ mod tests {
         let series = vec![line("one", 0), line("two", 9)];
         let models = vec![("m".to_owned(), 3, vec![bin(0.1, 0.2), bin(0.5, 0.4)])];
         let drawn = [
-            LinePlot { title: title(), y: "loss".to_owned(), series, zero: true }.draw(),
+            LinePlot { title: title(), y: "É of a gap".to_owned(), series, zero: true }.draw(),
             IntervalPlot {
                 title: title(),
                 x: "Δ".to_owned(),
@@ -150,7 +150,7 @@ mod tests {
             .draw(),
             ParetoPlot {
                 title: title(),
-                axes: ["x".to_owned(), "y".to_owned()],
+                axes: ["gap".to_owned(), "É of a gap".to_owned()],
                 points: vec![point(None, 0.1, 0.2), point(Some("p"), 0.3, 0.1)],
             }
             .draw(),
@@ -188,6 +188,24 @@ mod tests {
             let (_, other) = pixels(&figure);
             assert_ne!(title, &other[..title.len()]);
             assert_eq!(found[title.len()..], other[title.len()..]);
+        }
+    }
+
+    /// Pixels of the drawing that nothing may come into, along each of its four sides.
+    const FREE: usize = 3;
+
+    /// What an axis measures stood at the very edge, and high letters of it were cut off.
+    #[test]
+    fn nothing_stands_at_the_edge_of_a_figure() {
+        for figure in all() {
+            let (width, found) = pixels(&figure);
+            let (height, free) = (found.len() / width, 4 * FREE);
+            let inked = found.iter().enumerate().filter(|(_, pixel)| **pixel != [255; 3]);
+            for (x, y) in inked.map(|(i, _)| (i % width, i / width)) {
+                let is_inside =
+                    (free..width - free).contains(&x) && (free..height - free).contains(&y);
+                assert!(is_inside, "{}: {x}, {y} of {width}, {height}", figure.description);
+            }
         }
     }
 }

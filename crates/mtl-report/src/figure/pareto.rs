@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{Area, drawn, range, room_for_ticks, said, text_style, tick};
+use super::canvas::{Area, EDGE, drawn, range, room_for_ticks, said, text_style, tick};
 use super::labels::{Frame, places};
 use crate::Result;
 use crate::theme::Role;
@@ -68,6 +68,8 @@ impl ParetoPlot {
         let mut chart = ChartBuilder::on(area)
             .margin_right(20)
             .margin_top(4)
+            .margin_left(EDGE)
+            .margin_bottom(EDGE)
             .x_label_area_size(44)
             .y_label_area_size(room_for_ticks(&y) + 6)
             .build_cartesian_2d(x.clone(), y.clone())

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::Figure;
 use super::canvas::{
-    Area, WIDTH, drawn, legend, legend_height, room_for_ticks, said, stroke, text_style, tick,
+    Area, EDGE, WIDTH, drawn, legend, legend_height, room_for_ticks, said, stroke, text_style, tick,
 };
 use crate::Result;
 use crate::theme::Role;
@@ -46,6 +46,8 @@ impl ReliabilityDiagram {
         let mut chart = ChartBuilder::on(area)
             .margin_right(16)
             .margin_top(4)
+            .margin_left(EDGE)
+            .margin_bottom(EDGE)
             .x_label_area_size(40)
             .y_label_area_size(room_for_ticks(&range))
             .build_cartesian_2d(range.clone(), range.clone())

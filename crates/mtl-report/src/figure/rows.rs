@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, WIDTH, drawn, range, said, shortened, text_style, tick, write};
+use super::canvas::{Area, EDGE, WIDTH, drawn, range, said, shortened, text_style, tick, write};
 use crate::Result;
 use crate::theme::Role;
 
@@ -35,7 +35,7 @@ impl Rows<'_> {
         ends: impl Iterator<Item = f64>,
         mark: impl Fn(&mut Chart<'_, '_>, usize, f64) -> Result<(), String>,
     ) -> Result<Figure> {
-        let height = 28 + 52 + self.height * self.names.len() as u32;
+        let height = 28 + 52 + EDGE + self.height * self.names.len() as u32;
         let values = range(ends.chain([self.reference]));
         let svg = drawn(self.title, (WIDTH, height), |area| self.plot(area, &values, mark))?;
         let description = format!("{}: {}, of {}", self.title, self.x, self.names.join(", "));
@@ -55,6 +55,7 @@ impl Rows<'_> {
             .margin_right(20)
             .margin_top(4)
             .margin_left(left)
+            .margin_bottom(EDGE)
             .x_label_area_size(40)
             .build_cartesian_2d(values.clone(), 0.0..n)
             .map_err(said)?;
