@@ -9,6 +9,9 @@ use crate::{Figure, Interval, IntervalPlot, Report, Result, curves, gates, share
 /// Name of a mean over tasks, in the results.
 const MACRO: &str = "macro";
 
+/// Name of the true probabilities, as in the printed table.
+const TRUTH: &str = "(truth)";
+
 /// A metric: its key in the results, its heading, digits, and whether more is better, if either is.
 type Metric = (&'static str, &'static str, usize, Option<bool>);
 
@@ -105,7 +108,11 @@ fn metrics(results: &Results) -> Section {
     let missing = results.interrupted.iter();
     let missing = missing.map(|m| (vec![Cell::text(&m.model)], &m.seeds[..])).collect();
     let missing = shared::missing(&["model".to_owned()], missing);
-    let mut section = Section::new("Results").html(&missing).note(how).html(&tables(&MAIN));
+    let mut section = Section::new("Results").html(&missing).note(how);
+    if results.truth.is_some() {
+        section = section.note("The row `(truth)` is what the true probabilities reach on the same rows: no model can be expected to do better.");
+    }
+    section = section.html(&tables(&MAIN));
     for model in &results.models {
         for warning in &model.warnings {
             let text = escape(&format!("{}: {warning}", model.model));
@@ -146,7 +153,20 @@ fn metric_table(results: &Results, &(key, title, digits, more): &Metric) -> Stri
     };
     let header: Vec<String> =
         ["model"].into_iter().chain(tasks.iter().copied()).map(str::to_owned).collect();
-    table(title, &header, &results.models.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> =
+        results.models.iter().map(row).chain(truth(results, key, &tasks, digits)).collect();
+    table(title, &header, &rows)
+}
+
+/// What the true probabilities reach; nothing where the data has no truth, or it says nothing of
+/// these tasks.
+fn truth(results: &Results, key: &str, tasks: &[&str], digits: usize) -> Option<Vec<Cell>> {
+    let by_task = results.truth.as_ref()?.get(key)?;
+    if !tasks.iter().any(|task| by_task.contains_key(*task)) {
+        return None;
+    }
+    let cells = tasks.iter().map(|task| spread(by_task.get(*task).cloned(), digits));
+    Some([Cell::text(TRUTH)].into_iter().chain(cells).collect())
 }
 
 /// Parameters, time and epochs.

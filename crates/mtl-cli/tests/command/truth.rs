@@ -66,7 +66,7 @@ fn generated() -> Home {
 #[test]
 fn a_file_s_truth_is_what_the_generator_knows() {
     let home = generated();
-    let found = home.mtl("compare run.toml --models towers --seeds 1 --json").json();
+    let found = home.mtl("compare run.toml --models towers --seeds 1 --out r --json").json();
     let config = funnel::Config { rows: ROWS, ..funnel::Config::default() };
     let data = funnel::load(&config).unwrap();
     let truth = &data.truth.as_ref().unwrap().test;
@@ -90,6 +90,21 @@ fn a_file_s_truth_is_what_the_generator_knows() {
         assert!(rmse > 0.1 && rmse < 4.0, "{output}: {rmse}");
     }
     assert!(test["log_odds_rmse_if_clicked"].get("pCTR").is_none());
+
+    // The page has the truth's row too, in every table of what it reaches.
+    let page = home.text("r/report.html");
+    check(&page, &json(&home, "r/results.json"));
+    let click = click.unwrap();
+    for (caption, reached) in [
+        ("AUC", click),
+        ("AUC over the entire space, against the truth", entire.unwrap()),
+        ("RMSE of the log-odds, against the truth", 0.0),
+    ] {
+        let (_, table) = page.split_once(&format!("<caption>{caption}</caption>")).unwrap();
+        let table = table.split("</table>").next().unwrap();
+        let (_, row) = table.split_once("<th scope=\"row\">(truth)</th>").unwrap();
+        assert!(row.contains(&format!("<data value=\"{reached}\">")), "{caption}: {row}");
+    }
 
     // Rows that stay in their file are measured alike.
     let streams = CONFIG.replace("[data]", "[data]\nstream = true\nheld_rows = 100");
