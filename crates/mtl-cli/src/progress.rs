@@ -46,6 +46,7 @@ impl Bar {
 
 impl Observer for Bar {
     fn epoch_started(&mut self, epoch: usize, epochs: usize, steps: usize) {
+        self.interrupt.training_begins();
         self.bar.set_length((steps * epochs) as u64);
         self.bar.set_position((steps * (epoch - 1)) as u64);
         self.bar.set_prefix(format!("{} {epoch}/{epochs}", self.title));

@@ -50,14 +50,14 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         None => DEFAULT_DATA.to_vec(),
     };
     let mut all: Vec<Results> = Vec::with_capacity(names.len());
-    let mut interrupt = None;
+    let interrupt = Interrupt::listen()?;
     for (i, &name) in names.iter().enumerate() {
-        if interrupt.as_ref().is_some_and(Interrupt::is_asked) {
+        if interrupt.is_asked() {
             break;
         }
         let source = sources::open(name, args, &models)?;
         let weightings = weightings.as_deref();
-        let results = compare_on((name, source), args, weightings, seeds, &mut interrupt)?;
+        let results = compare_on((name, source), args, weightings, seeds, &interrupt)?;
         if !json {
             if i > 0 {
                 say!();
@@ -106,7 +106,7 @@ fn compare_on(
     args: &CompareArgs,
     weightings: Option<&[Method]>,
     seeds: u64,
-    interrupt: &mut Option<Interrupt>,
+    interrupt: &Interrupt,
 ) -> anyhow::Result<Results> {
     let Source { dataset, mut contenders, truths, files } = source;
     if let Some(weightings) = weightings {
@@ -126,11 +126,6 @@ fn compare_on(
     let n_runs = contenders.len() * seeds.len();
     let mut run = 0;
     let said = Notes::default();
-    // While the first data is read there is nothing to keep, and a signal ends the command as any.
-    let interrupt = match interrupt {
-        Some(interrupt) => interrupt,
-        None => interrupt.insert(Interrupt::listen()?),
-    };
     let data = Compared { name, dataset: &dataset, truths: &truths };
     let watch = |name: &str, _| {
         run += 1;

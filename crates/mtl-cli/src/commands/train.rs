@@ -31,6 +31,7 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     // Beside the model, where there must be room for it anyway.
     config.train.kept.folder = Some(beside(&args.out));
     commands::prepare_folder(args.figures.folder.as_deref())?;
+    let interrupt = Interrupt::listen()?;
     let weights = args.init.as_deref().map(read).transpose()?;
     let before = args.from.as_deref().map(Model::load).transpose()?;
     if let (Some(before), Some(folder)) = (&before, &args.from) {
@@ -53,7 +54,6 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let partial = Partial::beside(&args.out);
     let start = start(args, &partial, before, &model, &config)?;
     check_explained(&dataset, args)?;
-    let interrupt = Interrupt::listen()?;
     let mut watch =
         Watch { bar: Bar::new(&name, interrupt.clone()), partial: &partial, failed: None };
     let notes = check_test_rows(model.spec(), &dataset);

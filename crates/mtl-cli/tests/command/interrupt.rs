@@ -1,8 +1,10 @@
 //! `mtl train`, `compare` and `sweep` as processes that are sent signals.
 #![cfg(unix)]
 
+use std::fs::File;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc::channel;
+use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,13 +12,17 @@ use serde_json::{Value, json};
 use crate::report::check;
 use crate::support::{CONFIG, Home};
 
+fn spawned(home: &Home, arguments: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
+    command.current_dir(home.path("")).args(arguments.split(' '));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 /// Starts a command and waits until it has written a file anew.
 fn started(home: &Home, arguments: &str, file: &str) -> Child {
     let written = || std::fs::metadata(home.path(file)).ok()?.modified().ok();
     let before = written();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
-    command.current_dir(home.path("")).args(arguments.split(' '));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = spawned(home, arguments);
     let began = Instant::now();
     while written() == before {
         assert!(began.elapsed() < Duration::from_secs(120), "{file} is never written");
@@ -94,6 +100,36 @@ fn a_second_signal_ends_it_at_once() {
         output.stderr.is_empty()
     });
     assert!(ended_at_once);
+}
+
+/// The rows come through a pipe that says nothing: the command reads until it is interrupted.
+#[test]
+fn a_signal_while_data_is_read_ends_it_with_a_line() {
+    let home = Home::new();
+    std::fs::remove_file(home.path("log.csv")).unwrap();
+    assert!(Command::new("mkfifo").arg(home.path("log.csv")).status().unwrap().success());
+    for command in [
+        "train run.toml --out m",
+        "compare run.toml --models mmoe --seeds 1 --out r",
+        "sweep run.toml --grid 5 --methods none --metrics auc_click,rmse_rating --out s",
+    ] {
+        let child = spawned(&home, command);
+        // A pipe can be written to once somebody reads it.
+        let (sender, opened) = channel();
+        let pipe = home.path("log.csv");
+        spawn(move || sender.send(File::options().write(true).open(pipe)));
+        let pipe = opened.recv_timeout(Duration::from_secs(120)).expect("nobody reads").unwrap();
+        send(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        drop(pipe);
+        let error = String::from_utf8(output.stderr).unwrap();
+        let expected = "interrupted before the first step: there is nothing to save\n";
+        assert_eq!((output.status.code(), error.as_str()), (Some(130), expected), "{command}");
+        assert!(output.stdout.is_empty(), "{command}");
+    }
+    for file in ["m", STATE, "r/results.json", "s/sweep.json"] {
+        assert!(!home.path(file).exists(), "{file}");
+    }
 }
 
 /// Interrupts a command that runs; what it prints.

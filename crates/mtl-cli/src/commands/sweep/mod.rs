@@ -41,11 +41,11 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
     commands::prepare_folder(args.figures.folder.as_deref())?;
+    let interrupt = Interrupt::listen()?;
     let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     let Reported { part: reported, rows, .. } = dataset.reported().context(
         "[data] there are no rows to report on: expected `test` or `validation` files, or a `split`",
     )?;
-    let interrupt = Interrupt::listen()?;
     let said = Notes::default();
     let notes = check_test_rows(&spec, &dataset);
     for note in notes.map_err(|error| located(error.into(), &config.data))? {
