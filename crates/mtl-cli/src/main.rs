@@ -28,11 +28,11 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => {
-            eprintln!("{error}");
+            tell!("{error}");
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            eprintln!("error: {}", one_line(&error));
+            tell!("error: {}", one_line(&error));
             ExitCode::from(USAGE)
         }
     }
@@ -84,7 +84,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            eprint!("{error}");
+            tell!("{}", error.to_string().trim_end());
             ExitCode::from(USAGE)
         }
         _ => {
@@ -95,7 +95,7 @@ fn usage(error: &clap::Error) -> ExitCode {
                 .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
                 .filter(|line| !line.is_empty())
                 .collect();
-            eprintln!("{}", parts.join(" "));
+            tell!("{}", parts.join(" "));
             ExitCode::from(USAGE)
         }
     }

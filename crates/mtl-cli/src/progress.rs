@@ -55,7 +55,7 @@ impl Observer for Bar {
 
     fn note(&mut self, text: &str) {
         if self.said.borrow_mut().insert(text.to_owned()) {
-            self.bar.suspend(|| eprintln!("note: {text}"));
+            self.bar.suspend(|| tell!("note: {text}"));
         }
     }
 

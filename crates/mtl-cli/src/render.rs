@@ -1,4 +1,4 @@
-//! Tables on a terminal, JSON elsewhere.
+//! Tables on a terminal, JSON elsewhere; and the one place that writes to either.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
@@ -13,16 +13,28 @@ macro_rules! say {
     ($($argument:tt)*) => { $crate::render::line(format_args!($($argument)*)) };
 }
 
+/// Tells the person at the terminal a line (an error, a warning, a note), as `eprintln!` does, but
+/// for a reader that has gone.
+macro_rules! tell {
+    ($($argument:tt)*) => { $crate::render::line_aside(format_args!($($argument)*)) };
+}
+
 /// Prints a line. Nobody may be reading it any more: files are still to be written then, so that is
 /// no failure.
 pub(crate) fn line(text: Arguments<'_>) {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("error: standard output: {error}");
+            tell!("error: standard output: {error}");
             std::process::exit(2);
         }
         _ => {}
     }
+}
+
+/// Writes a line to standard error.
+pub(crate) fn line_aside(text: Arguments<'_>) {
+    // If it cannot be said, there is nowhere left to say that.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints a table; every column but the first is right-aligned.

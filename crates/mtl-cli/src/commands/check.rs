@@ -14,7 +14,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&audit);
     }
     if config.data.stream {
-        println!("of each part that is streamed, the first block:");
+        say!("of each part that is streamed, the first block:");
     }
     print(&audit);
     Ok(())
@@ -22,11 +22,11 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> anyhow::Result<()> {
 
 fn print(audit: &Audit) {
     let [train, validation, test] = audit.rows;
-    println!("{train} training rows, {validation} of validation, {test} of test\n");
+    say!("{train} training rows, {validation} of validation, {test} of test\n");
     print_features(audit);
     print_labels(audit);
     for pair in &audit.nesting {
-        println!(
+        say!(
             "{} implies {}: {} of its {} positives",
             pair.label,
             pair.implies,
@@ -37,32 +37,32 @@ fn print(audit: &Audit) {
     match &audit.chain {
         Some(chain) => print_chain(chain),
         None if audit.nesting.is_empty() => {}
-        None => println!("labels that nest can be trained over all rows by a [chain]: docs/esm.md"),
+        None => say!("labels that nest can be trained over all rows by a [chain]: docs/esm.md"),
     }
     for leak in &audit.leaks {
-        println!(
+        say!(
             "likely leak: {} alone tells {} with an AUC of {:.4}; is it known when a score is asked for?",
-            leak.feature, leak.label, leak.auc
+            leak.feature,
+            leak.label,
+            leak.auc
         );
     }
     if audit.leaks.is_empty() {
-        println!("no feature alone tells a label with an AUC above 0.95");
+        say!("no feature alone tells a label with an AUC above 0.95");
     }
 }
 
 /// Rows whose labels contradict the chain, and what becomes of them.
 fn print_chain(chain: &ChainAudit) {
     if chain.violations.is_empty() {
-        println!("no label contradicts the [chain]");
+        say!("no label contradicts the [chain]");
         return;
     }
     for found in &chain.violations {
         let Contradiction { part, event, without, rows, file, row, .. } = found;
-        println!(
-            "{rows} {part} rows have {event} without {without}; the first is {file}: row {row}"
-        );
+        say!("{rows} {part} rows have {event} without {without}; the first is {file}: row {row}");
     }
-    println!(
+    say!(
         "{}",
         match chain.policy {
             Nesting::Error => "nesting = \"error\" in [chain]: such rows stop a run",
@@ -90,7 +90,7 @@ fn print_features(audit: &Audit) {
         })
         .collect();
     render::table(&header.map(str::to_owned), &rows);
-    println!();
+    say!();
 }
 
 fn print_labels(audit: &Audit) {
@@ -107,7 +107,7 @@ fn print_labels(audit: &Audit) {
         })
         .collect();
     render::table(&header.map(str::to_owned), &rows);
-    println!();
+    say!();
 }
 
 fn percent(share: Option<f64>) -> String {

@@ -195,7 +195,7 @@ fn print(results: &Results) {
     }
     for model in &results.models {
         for warning in &model.warnings {
-            eprintln!("warning: {}: {warning}", model.model);
+            tell!("warning: {}: {warning}", model.model);
         }
     }
 }

@@ -188,6 +188,6 @@ pub(crate) fn print_metrics(evaluation: &Evaluation) {
     }
     truth::print(&evaluation.truth);
     for warning in evaluation.warnings() {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
 }

@@ -24,7 +24,7 @@ fn safetensors(model: &Model, args: &ExportArgs, json: bool) -> anyhow::Result<(
     if json {
         return render::json(&json!({ "format": "safetensors", "tensors": tensors, "out": out }));
     }
-    println!("wrote {tensors} tensors to {out}");
+    say!("wrote {tensors} tensors to {out}");
     Ok(())
 }
 
@@ -42,6 +42,6 @@ fn onnx(model: &Model, args: &ExportArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&said);
     }
     let n = inputs.as_object().map_or(0, serde_json::Map::len);
-    println!("wrote a graph of {n} inputs to {out} and their vocabulary to {vocabulary}");
+    say!("wrote a graph of {n} inputs to {out} and their vocabulary to {vocabulary}");
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &InitArgs, json: bool) -> anyhow::Result<()> {
     write_new(&out, &toml)?;
     for (column, _) in columns.iter().zip(&roles).filter(|(_, role)| **role == Role::Label) {
         if let Some((row, value)) = column.first_other.as_ref().filter(|_| is_spoiled(column)) {
-            eprintln!(
+            tell!(
                 "warning: {}: row {row}, column `{}`: found {value}, expected 0 or 1 ({} cells like it): \
                  it is taken for a label, and training stops there until they are mended",
                 args.data.display(),
@@ -43,8 +43,8 @@ pub(crate) fn run(args: &InitArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return render::json(&serde_json::json!({ "config": out, "rows": n_rows }));
     }
-    println!("wrote {}; look it over, then:", out.display());
-    println!("  mtl check {0}\n  mtl compare {0}\n  mtl train {0} --out model", out.display());
+    say!("wrote {}; look it over, then:", out.display());
+    say!("  mtl check {0}\n  mtl compare {0}\n  mtl train {0} --out model", out.display());
     Ok(())
 }
 

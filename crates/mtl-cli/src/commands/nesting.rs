@@ -51,6 +51,6 @@ fn with_place(
 pub(crate) fn note(file: &Path, scored: &Scored) {
     let rows = format!("rows of {}", file.display());
     for violation in &scored.violations {
-        eprintln!("note: {}", nesting_note(&rows, violation));
+        tell!("note: {}", nesting_note(&rows, violation));
     }
 }

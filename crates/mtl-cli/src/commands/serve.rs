@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ServeArgs, json: bool) -> anyhow::Result<()> {
     if json {
         render::json(&json!({ "url": url, "model": args.model }))?;
     } else {
-        println!("serving {} at {url}", args.model.display());
+        say!("serving {} at {url}", args.model.display());
     }
     Ok(server.run()?)
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &TuneFusionArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&tuned);
     }
     print(&tuned, model.schema().group().is_some());
-    println!("wrote {} to {}", tuned.best.fusion, args.model.join("fusion.toml").display());
+    say!("wrote {} to {}", tuned.best.fusion, args.model.join("fusion.toml").display());
     Ok(())
 }
 

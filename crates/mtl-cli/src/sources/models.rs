@@ -66,7 +66,7 @@ impl Models {
                 None => true,
                 Some(key) => {
                     let name = &model.name;
-                    eprintln!("note: `{name}` is left out: it needs `{key}`, and there is none");
+                    tell!("note: `{name}` is left out: it needs `{key}`, and there is none");
                     false
                 }
             });

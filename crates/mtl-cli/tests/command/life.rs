@@ -1,6 +1,10 @@
 //! The life of a model: trained, evaluated, applied, inspected, resumed, replaced.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::support::{COLUMNS, CONFIG, Home, csv, csv_of, rows, trained, with_model};
 
@@ -194,19 +198,60 @@ fn resuming_is_as_if_training_had_never_stopped() {
     assert!(same("part/weights.bin", "whole/weights.bin"));
 }
 
+/// Starts a command whose output nobody reads: both pipes are closed before a line is written.
+fn unread(home: &Home, arguments: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
+    command.current_dir(home.path("")).args(arguments.split(' '));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    child
+}
+
 #[test]
 fn a_reader_that_has_gone_is_no_failure() {
-    use std::process::{Command, Stdio};
     let home = with_model();
-    for arguments in [&["inspect", "m"][..], &["inspect", "m", "--json"], &["--help"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mtl"));
-        command.current_dir(home.path("")).args(arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take()); // the pipe is closed before a line is written to it
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{arguments:?}");
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    home.mtl("init log.csv --out first.toml").ok();
+    for (arguments, code) in [
+        ("--help", 0),
+        ("init log.csv --out second.toml", 0),
+        ("check run.toml", 0),
+        ("train run.toml --out new", 0),
+        ("evaluate m --data log.csv", 0),
+        ("importance m --data log.csv --repeats 1", 0),
+        ("inspect m", 0),
+        ("inspect m --json", 0),
+        ("calibrate m --data log.csv --method platt", 0),
+        ("tune-fusion m --data log.csv --steps 2", 0),
+        ("export m --format safetensors --out m.safetensors", 0),
+        ("export m --format onnx --out m.onnx", 0),
+        // An error, and a mistyped option: nobody reads these either.
+        ("init log.csv --out first.toml", 2),
+        ("inspect", 2),
+    ] {
+        let status = unread(&home, arguments).wait().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments}");
     }
+    assert!(home.text("second.toml") == home.text("first.toml"), "it is written all the same");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_whose_reader_has_gone_serves() {
+    let home = with_model();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut child = unread(&home, &format!("serve m --port {port}"));
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert_eq!(child.try_wait().unwrap(), None, "it has ended");
+        assert!(began.elapsed() < Duration::from_secs(60), "nobody listens");
+        sleep(Duration::from_millis(5));
+    }
+    // It listens before it says so.
+    sleep(Duration::from_millis(200));
+    assert_eq!(child.try_wait().unwrap(), None, "it has ended");
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
