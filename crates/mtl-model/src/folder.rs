@@ -2,13 +2,18 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `model.toml` | the specification: architecture, settings, tasks |
+//! | `model.toml` | the specification: architecture, settings, tasks; and `[files]`, hashes of the two below |
 //! | `schema.bin` | the fitted schema: vocabularies, means, quantiles |
 //! | `weights.bin` | every parameter by path, with shapes |
-//! | `calibration.toml` | what is done to outputs, if anything is |
+//! | `calibration.toml` | what is done to outputs, if anything is, and the hash of the weights whose outputs they are |
 //! | `fusion.toml` | the formula that ranks by several outputs, if there is one |
 //!
 //! Whoever trains adds its own files: the configuration and `metrics.json`.
+//!
+//! Files of two models may have the same shapes, and fit each other in all but what they mean: a
+//! vocabulary of one run numbers the rows of another's tables wrongly, and every score is a number. So a
+//! folder whose files are not of one model is not loaded. The hashes are in `model.toml`, not in
+//! `weights.bin`: weights that are equal stay equal files.
 
 use std::fs;
 use std::io::Write;
@@ -17,6 +22,7 @@ use std::path::{Path, PathBuf};
 use mtl_feature::Schema;
 use mtl_nn::Params;
 use mtl_nn::checkpoint::{self, SavedParams};
+use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Error, Fusion, Model, ModelSpec, Result};
 
@@ -29,6 +35,35 @@ const FUSION: &str = "fusion.toml";
 /// Kinds of checkpoint, so that one file cannot pass for another.
 const SCHEMA_KIND: &str = "mtl schema";
 const WEIGHTS_KIND: &str = "mtl weights";
+
+/// The part of `model.toml` that says which other files are its own, by their hashes.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    files: Option<Files>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Files {
+    schema: String,
+    weights: String,
+}
+
+/// `calibration.toml`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedCalibration {
+    /// The hash of the weights.
+    weights: Option<String>,
+    #[serde(default)]
+    outputs: Calibration,
+}
+
+/// A specification and a schema that are of one model, and the hash of the weights that are too.
+pub(crate) struct Description {
+    pub(crate) spec: ModelSpec,
+    pub(crate) schema: Schema,
+    pub(crate) weights: String,
+}
 
 /// A file's name and what it will hold.
 type Written<'a> = (&'a str, &'a [u8]);
@@ -45,11 +80,15 @@ pub(crate) fn write_model(
     (more, there): (&[Written<'_>], &[There<'_>]),
 ) -> Result<()> {
     prepare_folder(folder)?;
-    let text = toml::to_string(spec).map_err(|error| in_file(&folder.join(SPEC), error))?;
     let schema = checkpoint::encode(SCHEMA_KIND, schema);
     let weights = checkpoint::encode(WEIGHTS_KIND, &SavedParams::of(params));
+    let own = Files { schema: hash(&schema), weights: hash(&weights) };
+    let calibration = calibration_text(folder, calibration, &own.weights)?;
+    let in_spec = |error| in_file(&folder.join(SPEC), error);
+    let mut text = toml::to_string(spec).map_err(in_spec)?;
+    text.push('\n');
+    text.push_str(&toml::to_string(&Manifest { files: Some(own) }).map_err(in_spec)?);
     let mut files = vec![(SPEC, text.as_bytes()), (SCHEMA, &schema[..]), (WEIGHTS, &weights[..])];
-    let calibration = calibration_text(folder, calibration)?;
     if let Some(text) = &calibration {
         files.push((CALIBRATION, text.as_bytes()));
     }
@@ -57,39 +96,102 @@ pub(crate) fn write_model(
     write_folder_of(folder, &files, there)
 }
 
-pub(crate) fn read_description(folder: &Path) -> Result<(ModelSpec, Schema)> {
+/// Reads `model.toml` and `schema.bin`.
+pub(crate) fn read_description(folder: &Path) -> Result<Description> {
     let path = folder.join(SPEC);
     let text = String::from_utf8(read(&path)?).map_err(|error| in_file(&path, error))?;
     let spec = toml::from_str(&text).map_err(|error| in_file(&path, error.message()))?;
+    let manifest: Manifest =
+        toml::from_str(&text).map_err(|error| in_file(&path, error.message()))?;
+    let Some(files) = manifest.files else {
+        let expected = "expected [files] with the hashes of `schema.bin` and `weights.bin`";
+        let message = format!("was written by another version, {expected}: train the model again");
+        return Err(in_file(&path, message));
+    };
     let path = folder.join(SCHEMA);
-    let schema = checkpoint::decode(SCHEMA_KIND, &read(&path)?);
-    Ok((spec, schema.map_err(|error| in_file(&path, error))?))
+    let bytes = read(&path)?;
+    let schema = checkpoint::decode(SCHEMA_KIND, &bytes);
+    let schema = schema.map_err(|error| in_file(&path, error))?;
+    check_own(folder, SCHEMA, &hash(&bytes), &files.schema)?;
+    Ok(Description { spec, schema, weights: files.weights })
 }
 
-pub(crate) fn read_weights(folder: &Path, params: &mut Params<f32>) -> Result<()> {
+/// Reads `weights.bin`, which must have that hash.
+pub(crate) fn read_weights(folder: &Path, expected: &str, params: &mut Params<f32>) -> Result<()> {
     let path = folder.join(WEIGHTS);
-    let saved: Result<SavedParams, _> = checkpoint::decode(WEIGHTS_KIND, &read(&path)?);
-    let restored = saved.and_then(|saved| saved.restore(params.layout()));
-    *params = restored.map_err(|error| in_file(&path, error))?;
+    let bytes = read(&path)?;
+    let saved: SavedParams =
+        checkpoint::decode(WEIGHTS_KIND, &bytes).map_err(|error| in_file(&path, error))?;
+    check_own(folder, WEIGHTS, &hash(&bytes), expected)?;
+    drop(bytes);
+    *params = saved.restore(params.layout()).map_err(|error| in_file(&path, error))?;
     Ok(())
 }
 
-pub(crate) fn read_calibration(folder: &Path, spec: &ModelSpec) -> Result<Calibration> {
+/// Whether a file is the one that `model.toml` beside it names.
+fn check_own(folder: &Path, name: &str, found: &str, expected: &str) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let (file, spec) = (folder.join(name), folder.join(SPEC));
+    let message = format!(
+        "this and {} are not of one model: its hash is {found}, expected {expected}; copy a model's \
+         folder whole",
+        spec.display()
+    );
+    Err(in_file(&file, message))
+}
+
+/// Reads `calibration.toml`, if there is one, which must be of the weights of that hash.
+pub(crate) fn read_calibration(
+    folder: &Path,
+    spec: &ModelSpec,
+    weights: &str,
+) -> Result<Calibration> {
     let path = folder.join(CALIBRATION);
     if !path.exists() {
         return Ok(Calibration::default());
     }
     let text = String::from_utf8(read(&path)?).map_err(|error| in_file(&path, error))?;
-    let calibration: Calibration =
+    let saved: SavedCalibration =
         toml::from_str(&text).map_err(|error| in_file(&path, error.message()))?;
-    calibration.check(spec).map_err(|error| in_file(&path, error))?;
-    Ok(calibration)
+    let again = "run `mtl calibrate` again, or remove the file";
+    let Some(of) = saved.weights else {
+        let message = format!("no `weights`, expected the hash of {WEIGHTS}: {again}");
+        return Err(in_file(&path, message));
+    };
+    if of != weights {
+        let own = folder.join(WEIGHTS);
+        let message = format!(
+            "is a calibration of other weights (`weights` is {of}), expected {weights}, those of \
+             {}: {again}",
+            own.display()
+        );
+        return Err(in_file(&path, message));
+    }
+    if saved.outputs.is_empty() {
+        let message = format!("calibrates no output, expected some in [outputs]: {again}");
+        return Err(in_file(&path, message));
+    }
+    saved.outputs.check(spec).map_err(|error| in_file(&path, error))?;
+    Ok(saved.outputs)
 }
 
-/// Replaces the one file that a calibration is.
-pub(crate) fn write_calibration(folder: &Path, calibration: &Calibration) -> Result<()> {
+/// Replaces the one file that a calibration is. `weights` is the hash of those whose outputs it is of,
+/// if they were read from a folder; else they are the ones that are there.
+pub(crate) fn write_calibration(
+    folder: &Path,
+    calibration: &Calibration,
+    weights: Option<&str>,
+) -> Result<()> {
+    let present = hash(&read(&folder.join(WEIGHTS))?);
+    if weights.is_some_and(|weights| weights != present) {
+        let message = "was replaced since it was read, expected the weights that were calibrated: \
+                       run `mtl calibrate` again";
+        return Err(in_file(&folder.join(WEIGHTS), message));
+    }
     let path = folder.join(CALIBRATION);
-    match calibration_text(folder, calibration)? {
+    match calibration_text(folder, calibration, &present)? {
         Some(text) => {
             checkpoint::write_atomic(&path, text.as_bytes()).map_err(|e| in_file(&path, e))
         }
@@ -123,11 +225,16 @@ pub fn write_fusion(folder: &Path, fusion: &Fusion) -> Result<()> {
     checkpoint::write_atomic(&path, text.as_bytes()).map_err(|error| in_file(&path, error))
 }
 
-fn calibration_text(folder: &Path, calibration: &Calibration) -> Result<Option<String>> {
+fn calibration_text(
+    folder: &Path,
+    calibration: &Calibration,
+    weights: &str,
+) -> Result<Option<String>> {
     if calibration.is_empty() {
         return Ok(None);
     }
-    let text = toml::to_string(calibration);
+    let weights = Some(weights.to_owned());
+    let text = toml::to_string(&SavedCalibration { weights, outputs: calibration.clone() });
     text.map(Some).map_err(|error| in_file(&folder.join(CALIBRATION), error))
 }
 
@@ -232,6 +339,11 @@ fn readable(folder: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn readable(_: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+/// What a file is known by in another one.
+fn hash(bytes: &[u8]) -> String {
+    format!("{:016x}", checkpoint::checksum(bytes))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -24,6 +24,8 @@ pub struct Model {
     schema: Schema,
     assembled: Assembled<f32>,
     calibration: Calibration,
+    /// The hash of the weights' file, if they were read from one.
+    read_from: Option<String>,
     /// The values of its parameters.
     pub params: Params<f32>,
 }
@@ -100,19 +102,35 @@ impl Model {
         let assembled = assemble::<f32>(&spec, &schema)?;
         check_memory(assembled.graph.layout(), 1)?;
         let params = Params::init(assembled.graph.layout(), seed);
-        Ok(Self { spec, schema, assembled, calibration: Calibration::default(), params })
+        let calibration = Calibration::default();
+        Ok(Self { spec, schema, assembled, calibration, read_from: None, params })
     }
 
     /// Reads a folder that [`Model::save`] wrote.
     ///
     /// # Errors
-    /// [`crate::Error::Folder`], naming the file.
+    /// [`crate::Error::Folder`], naming the file: files that are not of one model are no model.
     pub fn load(folder: &Path) -> Result<Self> {
-        let (spec, schema) = folder::read_description(folder)?;
-        let mut model = Self::new(spec, schema, 0)?;
-        folder::read_weights(folder, &mut model.params)?;
-        model.calibration = folder::read_calibration(folder, &model.spec)?;
+        let (mut model, weights) = Self::load_network(folder)?;
+        model.calibration = folder::read_calibration(folder, &model.spec, &weights)?;
         Ok(model)
+    }
+
+    /// The same without its calibration, which is not looked at: for who makes another.
+    ///
+    /// # Errors
+    /// [`crate::Error::Folder`], naming the file.
+    pub fn load_uncalibrated(folder: &Path) -> Result<Self> {
+        Ok(Self::load_network(folder)?.0)
+    }
+
+    /// A model as its network is, and the hash of its weights.
+    fn load_network(folder: &Path) -> Result<(Self, String)> {
+        let folder::Description { spec, schema, weights } = folder::read_description(folder)?;
+        let mut model = Self::new(spec, schema, 0)?;
+        folder::read_weights(folder, &weights, &mut model.params)?;
+        model.read_from = Some(weights.clone());
+        Ok((model, weights))
     }
 
     /// Writes the model as a folder, with `more` files (name, content) beside it, all or nothing:
@@ -140,12 +158,13 @@ impl Model {
         folder::write_model(folder, spec, schema, params, &self.calibration, (more, there))
     }
 
-    /// Writes the calibration alone into a folder that [`Model::save`] wrote; no other file changes.
+    /// Writes the calibration alone into the folder that the model was read from or saved to; no other
+    /// file changes.
     ///
     /// # Errors
-    /// [`crate::Error::Folder`], naming the file.
+    /// [`crate::Error::Folder`], naming the file: the weights', if they are no longer those that were read.
     pub fn save_calibration(&self, folder: &Path) -> Result<()> {
-        folder::write_calibration(folder, &self.calibration)
+        folder::write_calibration(folder, &self.calibration, self.read_from.as_deref())
     }
 
     /// What is done to outputs after the network.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use mtl_calibrate::{Method, Quality};
+use mtl_model::Model;
 use mtl_train::{CalibratedOutput, CalibrationConfig, RunConfig, Sampled, calibrate};
 
 use crate::args::{CalibrateArgs, CalibrationMethod};
@@ -10,7 +11,9 @@ use crate::commands::nesting::located_in;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
-    let (mut model, options) = commands::open(&args.model)?;
+    // What calibration there is may be of other weights; it is replaced anyway.
+    let mut model = Model::load_uncalibrated(&args.model)?;
+    let options = commands::read_options(&args.model)?;
     let config = config(args)?;
     let rows = commands::labelled(&model, &options, &args.data)?;
     let sampled = if args.unsampled { Sampled::Not } else { Sampled::AsTrained };

@@ -47,9 +47,13 @@ pub(crate) fn prepare_folder(folder: Option<&Path>) -> anyhow::Result<()> {
 
 /// A model and how its files are read.
 pub(crate) fn open(folder: &Path) -> anyhow::Result<(Model, ReadOptions)> {
-    let model = Model::load(folder)?;
+    Ok((Model::load(folder)?, read_options(folder)?))
+}
+
+/// How a model's files are read.
+pub(crate) fn read_options(folder: &Path) -> anyhow::Result<ReadOptions> {
     let config = RunConfig::read(&folder.join(CONFIG))?;
-    Ok((model, config.data.read_options()?))
+    Ok(config.data.read_options()?)
 }
 
 /// The rows of a file with labels: of more than a block, a stream.

@@ -10,7 +10,8 @@ fn training_calibrates_on_validation_rows_and_says_what_it_did() {
     let said = home.mtl("train run.toml --out m").ok();
     assert!(said.contains("| calibrated") && said.contains(" → "), "{said}");
     let text = home.text("m/calibration.toml");
-    assert!(text.contains("p_click") && !text.contains("p_buy"), "{text}");
+    assert!(text.starts_with("weights = \"") && text.contains("[outputs.p_click"), "{text}");
+    assert!(!text.contains("p_buy"), "{text}");
     let metrics = home.mtl("evaluate m --data log.csv --json").json();
     let changes = metrics["calibration"].as_array().unwrap();
     assert_eq!(changes.len(), 1);
@@ -66,8 +67,40 @@ fn what_cannot_be() {
     home.write("run.toml", &format!("{whole}\n[calibration]\nmethod = 'platt'\n"));
     home.mtl("train run.toml --out m").fails("[calibration] needs validation rows");
     let home = with_model();
-    home.write("m/calibration.toml", "[p_clik.map.platt]\nslope = 1.0\noffset = 0.0\n");
+    home.mtl("calibrate m --data log.csv --method platt").ok();
+    let (weights, _) = home.text("m/calibration.toml").split_once('\n').map(owned).unwrap();
+    let of = |outputs: &str| home.write("m/calibration.toml", &format!("{weights}\n{outputs}"));
+    of("[outputs.p_clik.map.platt]\nslope = 1.0\noffset = 0.0\n");
     home.mtl("inspect m").fails("m/calibration.toml: ");
-    home.write("m/calibration.toml", "[p_click.map.platt]\nslope = -1.0\noffset = 0.0\n");
+    of("[outputs.p_click.map.platt]\nslope = -1.0\noffset = 0.0\n");
     home.mtl("inspect m").fails("no slope > 0");
+    of("");
+    home.mtl("inspect m").fails("m/calibration.toml: calibrates no output");
+}
+
+fn owned((a, b): (&str, &str)) -> (String, String) {
+    (a.to_owned(), b.to_owned())
+}
+
+/// A file that was cut to nothing was once a model without a calibration, and that of the weights
+/// before changed the outputs of those after.
+#[test]
+fn a_calibration_is_of_its_weights_alone() {
+    let home = with_model();
+    home.mtl("calibrate m --data log.csv --method platt").ok();
+    let calibration = home.text("m/calibration.toml");
+    home.write("m/calibration.toml", "");
+    home.mtl("predict m --data log.csv --out p.csv").fails("m/calibration.toml: no `weights`");
+    home.write("other.toml", &CONFIG.replace("epochs = 8", "epochs = 1"));
+    home.mtl("train other.toml --out other").ok();
+    home.write("other/calibration.toml", &calibration);
+    for command in
+        ["predict other --data log.csv --out p.csv", "train other.toml --from other --out n"]
+    {
+        let wrong = home.mtl(command);
+        wrong.fails("other/calibration.toml: is a calibration of other weights");
+        wrong.fails("other/weights.bin: run `mtl calibrate` again");
+    }
+    home.mtl("calibrate other --data log.csv --method platt").ok();
+    home.mtl("predict other --data log.csv --out p.csv").ok();
 }

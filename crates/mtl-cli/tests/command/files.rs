@@ -128,6 +128,29 @@ fn models_that_are_none_and_places_that_cannot_be_written() {
     home.mtl("inspect m").fails("m/schema.bin: ");
 }
 
+/// Each file is as it was written, and together they gave wrong scores.
+#[test]
+fn files_of_two_models_are_no_model() {
+    let home = with_model();
+    let other = CONFIG.replace("seed = 1 }", "seed = 2 }").replace("epochs = 8", "epochs = 1");
+    home.write("other.toml", &other);
+    home.mtl("train other.toml --out other").ok();
+    for (replaced, named) in
+        [("schema.bin", "schema.bin"), ("weights.bin", "weights.bin"), ("model.toml", "schema.bin")]
+    {
+        let file = format!("m/{replaced}");
+        let own = home.read(&file);
+        fs::copy(home.path(&format!("other/{replaced}")), home.path(&file)).unwrap();
+        home.mtl("predict m --data log.csv --out p.csv")
+            .fails(&format!("error: m/{named}: this and m/model.toml are not of one model"));
+        fs::write(home.path(&file), own).unwrap();
+    }
+    home.mtl("predict m --data log.csv --out p.csv").ok();
+    let text = home.text("m/model.toml");
+    home.write("m/model.toml", text.split("[files]").next().unwrap());
+    home.mtl("inspect m").fails("m/model.toml: was written by another version, expected [files]");
+}
+
 #[test]
 fn a_task_without_a_single_label() {
     let home = Home::new();

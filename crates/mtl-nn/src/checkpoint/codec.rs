@@ -129,6 +129,11 @@ pub fn decode<T: DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<T> {
     Ok(parse(kind, bytes)?)
 }
 
+/// What tells bytes from others: their xxh3. It guards against mistakes, not against malice.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
 fn parse<T: DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<T, Damage> {
     let n_magic = bytes.len().min(MAGIC.len());
     if bytes[..n_magic] != MAGIC[..n_magic] {

@@ -28,7 +28,7 @@ mod file;
 mod saved;
 
 pub use crate::optimiser::SavedOptimiser;
-pub use codec::{Damage, decode, encode};
+pub use codec::{Damage, checksum, decode, encode};
 pub use file::write_atomic;
 pub use saved::{SavedEntry, SavedParams, Values};
 
