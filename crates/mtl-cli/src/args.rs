@@ -14,7 +14,7 @@ pub(crate) struct Args {
     /// Prints JSON in place of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Worker threads; all cores by default. No result depends on it
+    /// Worker threads, at most 256 or all cores; all cores by default. No result depends on it
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<usize>,
     #[command(subcommand)]
@@ -376,7 +376,7 @@ pub(crate) struct ServeArgs {
     /// Looks at the folder every so many seconds and loads a model that has changed
     #[arg(long, value_name = "SECONDS")]
     pub(crate) watch: Option<f64>,
-    /// Threads that score; all cores by default
+    /// Threads that score, at most 256 or all cores; all cores by default
     #[arg(long, value_name = "N")]
     pub(crate) scoring_threads: Option<usize>,
     /// Requests that may wait; more are answered 503

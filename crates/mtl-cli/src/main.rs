@@ -55,7 +55,7 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
-        anyhow::ensure!(threads > 0, "--threads is 0, expected at least 1");
+        check_threads("threads", threads)?;
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match &args.command {
@@ -74,6 +74,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Command::Generate(generate) => commands::generate::run(generate, args.json),
         Command::Sweep(sweep) => commands::sweep::run(sweep, args.json),
     }
+}
+
+/// Whether an option names a number of threads that a machine can be asked for.
+pub(crate) fn check_threads(option: &str, threads: usize) -> anyhow::Result<()> {
+    let most = mtl_serve::ServeConfig::most_threads();
+    let is_possible = (1..=most).contains(&threads);
+    anyhow::ensure!(is_possible, "--{option} is {threads}, expected 1 to {most}");
+    Ok(())
 }
 
 /// Help and version are answers; everything else is one line and exit code 2.

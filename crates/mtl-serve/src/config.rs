@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// |---|---|---|---|
 /// | `host` | `127.0.0.1` | the address to listen on; `0.0.0.0` for all | |
 /// | `port` | 8080 | 0 lets the system choose | |
-/// | `threads` | all cores | threads that score | ≥ 1 |
+/// | `threads` | all cores | threads that score | 1 to 256, or to the number of cores if that is more |
 /// | `queue` | 256 | requests that may wait; more are answered 503 | ≥ 1 |
 /// | `batch` | 32 | waiting requests that a thread takes together | ≥ 1 |
 /// | `window` | 0 | how long it waits for more of them | |
@@ -77,6 +77,12 @@ impl Default for ServeConfig {
 }
 
 impl ServeConfig {
+    /// As many threads as there may be: more than there are cores are of no use, and thousands take
+    /// longer to make than anybody waits.
+    pub fn most_threads() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).max(256)
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -93,6 +99,11 @@ impl ServeConfig {
             if count == 0 {
                 return Err(Error::Setting { key, value: "0".to_owned(), expected: "at least 1" });
             }
+        }
+        if self.threads > Self::most_threads() {
+            let value = self.threads.to_string();
+            let expected = "at most 256, or the number of cores if that is more";
+            return Err(Error::Setting { key: "threads", value, expected });
         }
         let watch = self.watch.as_ref().map(|(_, every)| ("watch", *every));
         let times = [("timeout", self.timeout), ("reload_timeout", self.reload_timeout)];

@@ -33,11 +33,13 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServeConfig> {
         time.with_context(|| format!("--{key} is {seconds}, expected seconds such as 1.5"))
     };
     let default = ServeConfig::default();
+    let threads = args.scoring_threads.unwrap_or(default.threads);
+    crate::check_threads("scoring-threads", threads)?;
     let watch = args.watch.map(|every| seconds("watch", every)).transpose()?;
     Ok(ServeConfig {
         host: args.host.clone(),
         port: args.port,
-        threads: args.scoring_threads.unwrap_or(default.threads),
+        threads,
         queue: args.queue,
         window: Duration::from_micros(args.batch_window),
         spin: Duration::from_micros(args.spin),

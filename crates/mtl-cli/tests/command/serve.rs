@@ -196,6 +196,7 @@ fn what_cannot_be() {
         ("serve m --product p_click", "--product has `p_click`, expected such as p_click=0.5"),
         ("serve m --product p_click=1 --sum p_buy=1", "--product beside --sum"),
         ("serve m --queue 0", "`queue` is 0, expected at least 1"),
+        ("serve m --scoring-threads 9999", "--scoring-threads is 9999, expected 1 to "),
         ("serve m --timeout=-1", "--timeout is -1, expected seconds"),
         ("serve m --reload-timeout 0", "`reload_timeout` is 0, expected more than no time"),
         ("serve m --connections 0", "`connections` is 0, expected at least 1"),

@@ -234,3 +234,8 @@ fn settings_that_cannot_be() {
     std::fs::remove_file(folder.join("weights.bin")).unwrap();
     assert!(bind(config()).unwrap_err().to_string().contains("weights.bin"));
 }
+    let error = bind(ServeConfig { threads: 100_000, ..config() }).unwrap_err();
+    assert!(
+        error.to_string().starts_with("`threads` is 100000, expected at most 256, or"),
+        "{error}"
+    );
