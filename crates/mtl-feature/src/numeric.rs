@@ -34,7 +34,11 @@ impl Scaling {
     pub fn apply(&self, cell: Cell<'_>) -> Result<f32, &'static str> {
         match number_of(cell)? {
             None => Ok(self.missing),
-            Some(x) => to_f32((transform(self.log1p, x) - self.shift) / self.scale),
+            Some(x) => {
+                // As in fitting: what the transform makes of a larger one may be small, and means nothing.
+                to_f32(x)?;
+                to_f32((transform(self.log1p, x) - self.shift) / self.scale)
+            }
         }
     }
 }
@@ -119,6 +123,15 @@ mod tests {
         assert_eq!(scaling.apply(Cell::Integer(9)), Ok(10_f64.ln() as f32));
         assert_eq!(scaling.apply(Cell::Integer(-9)), Ok(-(10_f64.ln() as f32)));
         assert_eq!(scaling.apply(Cell::Missing), Ok((2_f64.ln() / 2.0) as f32));
+    }
+
+    #[test]
+    fn a_number_that_fitting_refuses_is_refused_later_too() {
+        for (log1p, standardise) in [(false, true), (true, false), (true, true)] {
+            let scaling = fitted(log1p, standardise, &[1.0, 1e30]);
+            assert_eq!(scaling.apply(Cell::Float(-1e39)), Err("a number within ±3.4e38"));
+            assert!(scaling.apply(Cell::Float(3e38)).is_ok());
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -68,8 +68,13 @@ async fn score(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 async fn answer(app: &App, request: Request) -> Reply {
+    let limit = app.config.max_body;
+    // A body that says itself that it is too large is not waited for.
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, limit));
+    }
     let body = Bytes::from_request(request, &()).await;
-    let body = body.map_err(|rejection| refused(rejection.status(), app.config.max_body))?;
+    let body = body.map_err(|rejection| refused(rejection.status(), limit))?;
     let reply = scored(app, body).await;
     app.awake.answered();
     reply

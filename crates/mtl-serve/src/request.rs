@@ -10,7 +10,9 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 
 use crate::cell::{Json, repeated};
 use crate::column::Column;
+use crate::formula::Formula;
 use crate::loaded::Inputs;
+use crate::optional::{Count, Flag, OrNull};
 use crate::problem::{Part, Problem, quoted};
 
 /// What is to be scored, and how the answer is ordered.
@@ -35,7 +37,7 @@ impl Request {
         let rows = text.len() / (BYTES_OF_A_CELL * inputs.columns().len().max(1));
         let read = Body { inputs, rows }.deserialize(&mut json);
         let read = read.and_then(|body| json.end().map(|()| body));
-        let body = read.map_err(|error| Problem::bad(format!("the request: {error}")))?;
+        let body = read.map_err(|error| unread(text, &error))?;
         if let Some(key) = body.unknown {
             let near = mtl_feature::nearest_names(&key, &KEYS);
             let hint = near.first().map_or(String::new(), |n| format!("; did you mean `{n}`?"));
@@ -43,7 +45,8 @@ impl Request {
             let message = format!("the request has {}, expected {known}{hint}", quoted(&key));
             return Err(Problem::bad(message));
         }
-        let (fusion, sort, top_k) = (body.fusion, body.sort || body.top_k.is_some(), body.top_k);
+        let (fusion, top_k) = (body.fusion, body.top_k);
+        let sort = body.sort.unwrap_or_default() || top_k.is_some();
         let (chunk, part) = match (body.rows, body.user, body.candidates) {
             (Some(rows), None, None) => (rows.chunk(inputs, None)?, Part::Rows),
             (None, Some(user), Some(candidates)) => {
@@ -59,6 +62,19 @@ impl Request {
 }
 
 const KEYS: [&str; 6] = ["rows", "user", "candidates", "fusion", "sort", "top_k"];
+
+const EXPECTED: &str = "an object with `rows`, or with `user` and `candidates`";
+
+/// What is wrong with a body, and at which of its places.
+fn unread(text: &str, error: &serde_json::Error) -> Problem {
+    if text.trim().is_empty() {
+        return Problem::bad(format!("the request: there is no body, expected {EXPECTED}"));
+    }
+    let message = error.to_string();
+    // Of what is wrong from the first letter on the place says nothing, and is called column 0.
+    let message = message.strip_suffix(" at line 1 column 0").unwrap_or(&message);
+    Problem::bad(format!("the request: {message}"))
+}
 
 /// What a value takes of a body with its key, at least: columns get room for as many rows as that
 /// leaves, which is never more memory than the body's own.
@@ -145,7 +161,13 @@ impl<'a> Table<'a> {
 }
 
 /// A key, borrowed from the body where it has no escapes.
-struct Key<'a>(std::borrow::Cow<'a, str>);
+pub(crate) struct Key<'a>(std::borrow::Cow<'a, str>);
+
+impl Key<'_> {
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -176,7 +198,7 @@ struct Read<'a> {
     user: Option<Table<'a>>,
     candidates: Option<Table<'a>>,
     fusion: Option<Fusion>,
-    sort: bool,
+    sort: Option<bool>,
     top_k: Option<usize>,
     unknown: Option<String>,
 }
@@ -199,28 +221,35 @@ impl<'de> Visitor<'de> for Body<'_> {
     type Value = Read<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `rows`, or with `user` and `candidates`")
+        f.write_str(EXPECTED)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
         let (Self { inputs, rows }, mut read) = (self, Read::default());
+        let mut given = [false; KEYS.len()];
         while let Some(key) = map.next_key::<Key<'de>>()? {
+            let known = KEYS.iter().zip(&mut given).find(|(known, _)| **known == key.text());
+            if let Some((known, given)) = known
+                && std::mem::replace(given, true)
+            {
+                return Err(A::Error::custom(format!("`{known}` twice")));
+            }
             match &*key.0 {
                 "rows" => {
                     let table = Table::new(Part::Rows, inputs, rows);
-                    read.rows = Some(map.next_value_seed(RowList(inputs, table))?);
+                    read.rows = map.next_value_seed(OrNull(RowList(inputs, table)))?;
                 }
                 "user" => {
                     let table = Table::new(Part::User, inputs, 1);
-                    read.user = Some(map.next_value_seed(OneRow(inputs, table))?);
+                    read.user = map.next_value_seed(OrNull(OneRow(inputs, table)))?;
                 }
                 "candidates" => {
                     let table = Table::new(Part::Candidates, inputs, rows);
-                    read.candidates = Some(map.next_value_seed(RowList(inputs, table))?);
+                    read.candidates = map.next_value_seed(OrNull(RowList(inputs, table)))?;
                 }
-                "fusion" => read.fusion = map.next_value()?,
-                "sort" => read.sort = map.next_value()?,
-                "top_k" => read.top_k = map.next_value()?,
+                "fusion" => read.fusion = map.next_value_seed(OrNull(Formula))?,
+                "sort" => read.sort = map.next_value_seed(OrNull(Flag("sort")))?,
+                "top_k" => read.top_k = map.next_value_seed(OrNull(Count("top_k")))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     read.unknown.get_or_insert_with(|| key.0.clone().into_owned());

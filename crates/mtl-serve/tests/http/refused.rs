@@ -78,10 +78,44 @@ fn a_wrong_field_is_named_with_row_value_and_what_was_expected() {
         (json!({"rows": [good], "user": {}}), "expected either `rows`, or `user` and `candidates`"),
         (json!({}), "expected either `rows`"),
         (json!([]), "expected an object with `rows`"),
-        (json!({"rows": [good], "top_k": -1}), "invalid value: integer `-1`"),
+        (
+            json!({"rows": [good], "top_k": -1}),
+            "integer `-1`, expected `top_k` to be a whole number ≥ 0",
+        ),
+        (json!({"rows": [good], "top_k": 1.5}), "expected `top_k` to be a whole number ≥ 0"),
+        (json!({"rows": [good], "sort": 1}), "expected `sort` to be true or false"),
         (json!({"rows": [good], "top_k": 1}), "need a formula, expected `fusion`"),
         (json!({"rows": [good], "fusion": {"product": {"p_clik": 1}}}), "did you mean `p_click`?"),
-        (json!({"rows": [good], "fusion": {"mean": {}}}), "unknown variant `mean`"),
+        (
+            json!({"rows": [good], "fusion": {"mean": {}}}),
+            "`fusion` has `mean`, expected `product` or `sum`",
+        ),
+        (
+            json!({"rows": [good], "fusion": {}}),
+            "`fusion` has neither, expected one of `product` and `sum`",
+        ),
+        (
+            json!({"rows": [good], "fusion": {"product": {"p_click": 1}, "sum": {"p_click": 1}}}),
+            "`fusion` has both, expected one of `product` and `sum`",
+        ),
+        (
+            json!({"rows": [good], "fusion": "product"}),
+            "expected `fusion` to be an object with `product` or `sum`",
+        ),
+        (
+            json!({"rows": [good], "fusion": {"sum": {"p_click": "1"}}}),
+            "expected `fusion.sum.p_click` to be a number",
+        ),
+        (
+            json!({"rows": [good], "fusion": {"sum": [1]}}),
+            "expected `fusion.sum` to be an object of outputs and numbers",
+        ),
+        (
+            json!({"rows": [good, {"user": 1, "city": "Rome", "price": 1e39}]}),
+            "rows[1], field `price`: found `1000000000000000000000000000000000000000`, expected a \
+             number within ±3.4e38",
+        ),
+        (json!({"rows": null}), "expected either `rows`"),
         (
             json!({"rows": [good], "fusion": {"product": {"p_seconds": 1}}}),
             "none of the probabilities",
@@ -91,10 +125,28 @@ fn a_wrong_field_is_named_with_row_value_and_what_was_expected() {
         let found = error["message"].as_str().unwrap();
         assert!(found.contains(message), "{body}\nfound {found}\nexpected {message}");
     }
-    for body in ["", "{", "{\"rows\": []} x", "\u{0}", "{\"rows\": [{\"user\": 1, \"user\": 2}]}"] {
+    for (body, message) in [
+        ("", "there is no body, expected an object with `rows`"),
+        (" \n", "there is no body"),
+        ("[]", "invalid type: sequence, expected an object with `rows`, or with `user` and"),
+        ("{", "EOF while parsing an object"),
+        ("{\"rows\": []} x", "trailing characters"),
+        ("\u{0}", "expected value"),
+        ("{\"rows\": [{\"user\": 1, \"user\": 2}]}", "field `user` twice in a row"),
+        ("{\"rows\": [], \"rows\": null}", "`rows` twice"),
+        ("{\"rows\": [], \"sort\": true, \"sort\": true}", "`sort` twice"),
+        ("{\"fusion\": {\"sum\": null, \"sum\": {}}}", "`sum` twice in `fusion`"),
+        ("{\"fusion\": {\"sum\": {\"a\": 1, \"a\": 2}}}", "`a` twice in `fusion.sum`"),
+    ] {
         let error = client.post("/score", body).error(400);
-        assert!(error["message"].as_str().unwrap().starts_with("the request: "), "{error}");
+        let found = error["message"].as_str().unwrap();
+        assert!(found.starts_with(&format!("the request: {message}")), "{body}: {found}");
+        assert!(!found.contains("column 0"), "{body}: {found}");
     }
+    let nothing = json!({
+        "rows": [good], "user": null, "candidates": null, "fusion": null, "sort": null, "top_k": null,
+    });
+    assert_eq!(client.post("/score", &nothing.to_string()).scores().len(), 1);
     // The connection is as good as before.
     assert_eq!(client.post("/score", &json!({"rows": [good]}).to_string()).scores().len(), 1);
     server.stop();
@@ -119,6 +171,9 @@ fn a_body_too_large_is_refused() {
     let body = json!({"rows": vec![json!({"user": 1, "city": "Rome", "price": 1}); 100]});
     let error = Client::new(server.address).post("/score", &body.to_string()).error(413);
     assert!(error["message"].as_str().unwrap().ends_with("expected at most 1000 bytes"), "{error}");
+    // One that says so itself was once waited for, to no end.
+    let head = "POST /score HTTP/1.1\r\nhost: test\r\ncontent-length: 999999999999\r\n\r\n";
+    Client::new(server.address).send(head, "").unwrap().error(413);
     server.stop();
 }
 
@@ -228,14 +283,14 @@ fn settings_that_cannot_be() {
     };
     let error = bind(ServeConfig { threads: 0, ..config() }).unwrap_err();
     assert_eq!(error.to_string(), "`threads` is 0, expected at least 1");
+    let error = bind(ServeConfig { threads: 100_000, ..config() }).unwrap_err();
+    assert!(
+        error.to_string().starts_with("`threads` is 100000, expected at most 256, or"),
+        "{error}"
+    );
     let first = bind(config()).unwrap();
     let error = bind(ServeConfig { port: first.address().port(), ..config() }).unwrap_err();
     assert!(error.to_string().contains("cannot be listened on"), "{error}");
     std::fs::remove_file(folder.join("weights.bin")).unwrap();
     assert!(bind(config()).unwrap_err().to_string().contains("weights.bin"));
 }
-    let error = bind(ServeConfig { threads: 100_000, ..config() }).unwrap_err();
-    assert!(
-        error.to_string().starts_with("`threads` is 100000, expected at most 256, or"),
-        "{error}"
-    );
