@@ -1,5 +1,6 @@
 //! What a user writes about data.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use mtl_feature::Key;
@@ -229,7 +230,7 @@ impl DataConfig {
         })
     }
 
-    /// The configuration with files in place of patterns.
+    /// The configuration with files in place of patterns, each of them once.
     pub(crate) fn expanded(&self) -> Result<Self> {
         let expand = |files: &Option<Files>| files.as_ref().map(Files::expanded).transpose();
         let config = Self {
@@ -238,21 +239,34 @@ impl DataConfig {
             test: expand(&self.test)?,
             ..self.clone()
         };
-        let all = |config: &Self| {
-            let rest = config.validation.iter().chain(&config.test);
-            rest.chain([&config.train]).flat_map(|f| f.paths().to_vec()).collect::<Vec<_>>()
-        };
-        if all(self).iter().any(|path| is_pattern(path)) {
-            // A list may name a file twice to count it twice; a pattern does so by mistake.
-            let mut paths = all(&config);
-            paths.sort_unstable();
-            if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-                let problem = "is read twice, once by a pattern, expected once in `train`, \
-                               `validation` and `test`";
-                return Err(Error::format(&pair[0], problem));
+        config.check_distinct()?;
+        Ok(config)
+    }
+
+    /// Whether each file is read once. A row that trains and validates, or that a random split parts
+    /// from its double, makes every figure too good; to count rows twice there is `weight`.
+    fn check_distinct(&self) -> Result<()> {
+        let others = [("validation", &self.validation), ("test", &self.test)];
+        let others = others.into_iter().filter_map(|(key, files)| Some((key, files.as_ref()?)));
+        let mut seen = HashMap::new();
+        for (key, files) in std::iter::once(("train", &self.train)).chain(others) {
+            for path in files.paths() {
+                // A file that is not there is told by its reader.
+                let file = path.canonicalize().unwrap_or_else(|_| path.clone());
+                let Some((before, spelled)) = seen.insert(file, (key, path)) else { continue };
+                let place = match before == key {
+                    true => format!("twice in `{key}`"),
+                    false => format!("in `{before}` and in `{key}`"),
+                };
+                let other = match spelled == path {
+                    true => String::new(),
+                    false => format!(" (the other time as {})", spelled.display()),
+                };
+                let problem = format!("is {place} of [data]{other}, expected each file once");
+                return Err(Error::format(path, problem));
             }
         }
-        Ok(config)
+        Ok(())
     }
 
     pub(crate) fn check(&self) -> Result<()> {

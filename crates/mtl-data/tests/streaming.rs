@@ -129,7 +129,7 @@ fn a_stream_is_the_table_in_blocks() {
     let by_day = "train = 'day-*'\nsplit = {by = 'column', column = 'day', validation_from = 2, test_from = 4}";
     check_same(by_day, Some(16));
     check_same(
-        "train = ['day-1.csv', 'day-2.parquet']\nvalidation = 'day-3.csv'\ntest = ['day-3.csv', 'day-3.csv']",
+        "train = 'day-1.csv'\nvalidation = 'day-3.csv'\ntest = 'day-2.parquet'",
         Some(16),
     );
 }
@@ -255,10 +255,38 @@ fn patterns_and_lists_name_the_same_rows() {
         assert_eq!(found, expected);
     };
     fails("train = 'days-*'", "DIR/days-*: no file's name fits this, expected at least one");
-    let twice =
-        "is read twice, once by a pattern, expected once in `train`, `validation` and `test`";
-    fails("train = ['day-*', 'day-3.csv']", &format!("DIR/day-3.csv: {twice}"));
-    fails("train = 'day-*'\ntest = 'day-3.csv'", &format!("DIR/day-3.csv: {twice}"));
+}
+
+#[test]
+fn a_file_trained_and_validated_or_was_split_from_its_double() {
+    let home = TempDir::new().unwrap();
+    files(&home);
+    let fails = |toml: &str, expected: &str| {
+        let error = load(&config(&home, toml), features(), labels()).unwrap_err().to_string();
+        let found = error.replace(&home.path().display().to_string(), "DIR");
+        assert_eq!(found, format!("DIR/{expected}, expected each file once"));
+    };
+    let twice = "day-3.csv: is twice in `train` of [data]";
+    fails("train = ['day-*', 'day-3.csv']", twice);
+    fails("train = ['day-3.csv', 'day-3.csv']\nsplit = {by = 'random'}", twice);
+    fails("train = 'day-*'\ntest = 'day-3.csv'", "day-3.csv: is in `train` and in `test` of [data]");
+    fails(
+        "train = 'day-3.csv'\nvalidation = 'day-3.csv'",
+        "day-3.csv: is in `train` and in `validation` of [data]",
+    );
+    fs::create_dir(home.path().join("log")).unwrap();
+    fails(
+        "train = 'day-3.csv'\nvalidation = 'log/../day-3.csv'",
+        "log/../day-3.csv: is in `train` and in `validation` of [data] (the other time as DIR/day-3.csv)",
+    );
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("day-3.csv", home.path().join("latest.csv")).unwrap();
+        fails(
+            "train = 'day-1.csv'\nvalidation = 'day-3.csv'\ntest = 'latest.csv'",
+            "latest.csv: is in `validation` and in `test` of [data] (the other time as DIR/day-3.csv)",
+        );
+    }
 }
 
 #[test]

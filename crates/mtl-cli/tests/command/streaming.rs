@@ -93,9 +93,10 @@ fn rows_that_are_reported_may_stay_in_files_of_their_own() {
         let all =
             all.lines().filter(|line| !line.starts_with("split") && !line.starts_with("train = "));
         let all = all.collect::<Vec<_>>().join("\n");
-        let files = "train = \"log/day-3.csv\"\nvalidation = [\"log/day-1.csv\", \"log/day-2.csv\"]\ntest = \"log/day-1.csv\"";
+        let files = "train = \"log/day-3.csv\"\nvalidation = [\"log/day-1.csv\", \"log/day-2.csv\"]\ntest = \"log/again.csv\"";
         all.replace("[data]", &format!("[data]\n{files}\n{data}"))
     };
+    home.write("log/again.csv", home.read("log/day-1.csv"));
     home.write("table.toml", &of(""));
     home.write("left.toml", &of("stream = true\nheld_rows = 505"));
     let results = |place: &str| {
