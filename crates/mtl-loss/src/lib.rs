@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod best_point;
 mod config;
 mod dual_cone;
 mod error;
 mod fair_point;
 mod linear_algebra;
+mod log_scales;
 pub mod methods;
 mod nearest_uniform;
 mod non_negative_qp;
@@ -14,6 +16,7 @@ mod setting;
 mod simplex_qp;
 mod state;
 mod step;
+mod surgery;
 mod weigher;
 mod weighting;
 

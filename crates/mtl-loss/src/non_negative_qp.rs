@@ -2,10 +2,10 @@
 //!
 //! Source: Lawson and Hanson, *Solving Least Squares Problems* (1974), chapter 23 (NNLS), on the
 //! normal equations. Every round lowers the objective and ends at the minimiser of its support, so no
-//! support returns and the method is finite. In floating point a fall of the objective may be too
-//! small to see long before the gradient is, so it is the gradient that decides: the best point by it
-//! is kept, and the method ends when nothing descends or 2n rounds brought nothing better.
+//! support returns and the method is finite. In floating point it ends when nothing descends or with
+//! the [`BestPoint`].
 
+use crate::best_point::BestPoint;
 use crate::linear_algebra::{cholesky, cholesky_solve, multiply};
 
 /// The solver's scratch, for up to `capacity` variables.
@@ -20,7 +20,7 @@ pub(crate) struct NonNegativeQp {
     trial: Vec<f64>,
     correction: Vec<f64>,
     gradient: Vec<f64>,
-    best: Vec<f64>,
+    best: BestPoint,
 }
 
 impl NonNegativeQp {
@@ -36,7 +36,7 @@ impl NonNegativeQp {
             trial: vec![0.0; capacity],
             correction: vec![0.0; capacity],
             gradient: vec![0.0; capacity],
-            best: vec![0.0; capacity],
+            best: BestPoint::new(capacity),
         }
     }
 
@@ -47,17 +47,9 @@ impl NonNegativeQp {
         x.fill(0.0);
         self.support.clear();
         self.refused[..n].fill(false);
-        let mut least = f64::INFINITY;
-        let mut stalled = 0;
+        self.best.clear();
         while let Some((entering, slope)) = self.entering(a, rhs, x) {
-            if slope < least {
-                (least, stalled) = (slope, 0);
-                self.best[..n].copy_from_slice(x);
-            } else {
-                stalled += 1;
-            }
-            if stalled > 2 * n {
-                x.copy_from_slice(&self.best[..n]);
+            if self.best.ends(slope, x) {
                 break;
             }
             self.enter(entering, a, rhs, x);

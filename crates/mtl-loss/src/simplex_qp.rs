@@ -4,12 +4,13 @@
 //! Programming 11, 1976), on the Gram matrix: minimise over the affine hull of the support, walk
 //! towards that point until a weight reaches its bound, then let the most promising task enter.
 //! Every round lowers the length and ends at the minimiser of its support, so it is finite. In
-//! floating point the best point by the gradient is kept, and it ends when no task would shorten the
-//! combination or 2n rounds brought nothing better. The affine problem is solved in differences to the shortest gradient of the support, which keeps full
+//! floating point it ends when no task would shorten the combination or with the [`BestPoint`]. The
+//! affine problem is solved in differences to the shortest gradient of the support, which keeps full
 //! relative accuracy when gradients differ in scale by orders of magnitude.
 //!
 //! Of several minimisers the one nearest to uniform is returned ([`crate::nearest_uniform`]).
 
+use crate::best_point::BestPoint;
 use crate::linear_algebra::{NotDiagonal, cholesky, cholesky_solve, dot, max_abs, multiply};
 use crate::nearest_uniform::NearestUniform;
 use crate::non_negative_qp::walk;
@@ -35,7 +36,7 @@ pub(crate) struct SimplexQp {
     excess: Vec<f64>,
     /// G w.
     image: Vec<f64>,
-    best: Vec<f64>,
+    best: BestPoint,
     /// w before ties were broken, and after.
     untied: Vec<f64>,
     tied: Vec<f64>,
@@ -52,7 +53,7 @@ impl SimplexQp {
             correction: vec![0.0; capacity],
             excess: vec![0.0; capacity],
             image: vec![0.0; capacity],
-            best: vec![0.0; capacity],
+            best: BestPoint::new(capacity),
             untied: Vec::with_capacity(capacity),
             tied: Vec::with_capacity(capacity),
             ties: NearestUniform::new(capacity),
@@ -136,8 +137,7 @@ impl SimplexQp {
     fn active_set(&mut self, gram: &[f64], lower: &[f64], free: f64, w: &mut [f64]) {
         let n = w.len();
         self.start(gram, lower, free);
-        let mut least = f64::INFINITY;
-        let mut stalled = 0;
+        self.best.clear();
         loop {
             self.descend(gram, lower, free);
             for i in 0..n {
@@ -145,14 +145,7 @@ impl SimplexQp {
             }
             multiply(gram, w, &mut self.image[..n]);
             let Some((entering, slope)) = self.entering(gram, free, w) else { break };
-            if slope < least {
-                (least, stalled) = (slope, 0);
-                self.best[..n].copy_from_slice(&self.excess[..n]);
-            } else {
-                stalled += 1;
-            }
-            if stalled > 2 * n {
-                self.excess[..n].copy_from_slice(&self.best[..n]);
+            if self.best.ends(slope, &mut self.excess[..n]) {
                 break;
             }
             self.support.push(entering);

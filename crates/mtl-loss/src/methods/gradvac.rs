@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Setup;
 use crate::linear_algebra::dot;
-use crate::random::StepRandom;
 use crate::setting::require;
+use crate::surgery::Surgery;
 use crate::{Active, Error, Needs, OwnWeight, Weighting};
 
 /// Settings of GradVac.
@@ -43,33 +43,35 @@ impl GradVacConfig {
         let n = setup.tasks.len();
         let in_range = (0.0..=1.0).contains(&self.beta);
         Ok(GradVac {
-            beta: require(in_range, "gradvac", "beta", self.beta, "a number from 0 to 1")?,
-            seed: self.seed,
-            order: Vec::with_capacity(n),
-            coefficients: vec![0.0; n],
-            targets: vec![0.0; n * n],
+            surgery: Surgery::new(self.seed, n),
+            cosines: Cosines {
+                beta: require(in_range, "gradvac", "beta", self.beta, "a number from 0 to 1")?,
+                targets: vec![0.0; n * n],
+            },
         })
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct GradVac {
+    surgery: Surgery,
+    cosines: Cosines,
+}
+
+/// The running means of the cosines of each pair.
+#[derive(Debug)]
+struct Cosines {
     beta: f64,
-    seed: u64,
-    order: Vec<usize>,
-    /// p_i = Σ_j coefficients_j g_j.
-    coefficients: Vec<f64>,
     /// φ̂, T × T.
     targets: Vec<f64>,
 }
 
-impl GradVac {
-    /// Takes p_i through the other gradients in `self.order`.
-    fn operate(&mut self, active: &Active<'_>, i: usize) {
+impl Cosines {
+    /// Takes p_i = Σ_j p_j g_j through the other gradients in `order`.
+    fn operate(&mut self, active: &Active<'_>, i: usize, order: &[usize], p: &mut [f64]) {
         let n = active.n();
         let n_tasks = self.targets.len().isqrt();
-        for &j in &self.order {
-            let p = &mut self.coefficients[..n];
+        for &j in order {
             let row = |k: usize| &active.gram[k * n..(k + 1) * n];
             let along = dot(row(j), p);
             let norm = (0..n).map(|k| p[k] * dot(row(k), p)).sum::<f64>().max(0.0).sqrt();
@@ -103,27 +105,17 @@ impl Weighting for GradVac {
     }
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
-        let n = active.n();
-        let mut random = StepRandom::new(self.seed, active.step);
-        weights.fill(0.0);
-        for i in 0..n {
-            self.order.clear();
-            self.order.extend((0..n).filter(|&j| j != i));
-            random.shuffle(&mut self.order);
-            self.coefficients[..n].fill(0.0);
-            self.coefficients[i] = 1.0;
-            self.operate(active, i);
-            weights.iter_mut().zip(&self.coefficients).for_each(|(w, c)| *w += *c);
-        }
+        let Self { surgery, cosines } = self;
+        surgery.sum(active.step, weights, |i, order, p| cosines.operate(active, i, order, p));
         Ok(())
     }
 
     fn state(&self) -> Vec<(&'static str, &[f64])> {
-        vec![("cosines", &self.targets)]
+        vec![("cosines", &self.cosines.targets)]
     }
 
     fn state_mut(&mut self) -> Vec<(&'static str, &mut [f64])> {
-        vec![("cosines", &mut self.targets)]
+        vec![("cosines", &mut self.cosines.targets)]
     }
 }
 
@@ -136,21 +128,20 @@ mod tests {
     fn operation_equals_the_reference_on_vectors() {
         let tasks: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
         let config = GradVacConfig { beta: 0.2, seed: 0 };
-        let mut method = config.build(&Setup::new(&tasks)).expect("valid settings");
+        let mut cosines = config.build(&Setup::new(&tasks)).expect("valid settings").cosines;
         for case in golden::cases("gradvac_orders") {
             let (gram, expected) = (case.numbers("gram"), case.numbers("weights"));
             let active =
                 Active { step: 0, epoch: 0, tasks: &[0, 1, 2], losses: &[1.0; 3], gram: &gram };
             let mut weights = vec![0.0; 3];
             for (i, order) in case.orders().into_iter().enumerate() {
-                method.order = order;
-                method.coefficients.fill(0.0);
-                method.coefficients[i] = 1.0;
-                method.operate(&active, i);
-                weights.iter_mut().zip(&method.coefficients).for_each(|(w, c)| *w += c);
+                let mut coefficients = [0.0; 3];
+                coefficients[i] = 1.0;
+                cosines.operate(&active, i, &order, &mut coefficients);
+                weights.iter_mut().zip(&coefficients).for_each(|(w, c)| *w += c);
             }
             golden::assert_close(&weights, &expected, "gradvac");
-            golden::assert_close(&method.targets, &case.numbers("targets"), "gradvac targets");
+            golden::assert_close(&cosines.targets, &case.numbers("targets"), "gradvac targets");
         }
     }
 }

@@ -13,8 +13,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LEARNING_RATE, LOG_SCALE_BOUND};
 use crate::config::Setup;
+use crate::log_scales::{LEARNING_RATE, LogScales};
 use crate::setting::{Start, learning_rate};
 use crate::{Active, Error, LearnedState, Needs, OwnWeight, Weighting};
 
@@ -36,23 +36,16 @@ impl Default for ImtlLConfig {
 
 impl ImtlLConfig {
     pub(crate) fn build(&self, setup: &Setup<'_>) -> Result<ImtlL, Error> {
-        let n = setup.tasks.len();
         let start = self.start.losses("imtl_l", setup)?;
         let start = start.map(|losses| losses.iter().map(|loss| -loss.ln()).collect());
-        Ok(ImtlL {
-            learning_rate: learning_rate("imtl_l", self.learning_rate)?,
-            log_scale: start.unwrap_or_else(|| vec![0.0; n]),
-            gradient: vec![0.0; n],
-        })
+        let learning_rate = learning_rate("imtl_l", self.learning_rate)?;
+        Ok(ImtlL { s: LogScales::new(setup.tasks.len(), start, learning_rate) })
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct ImtlL {
-    learning_rate: Option<f64>,
-    /// s.
-    log_scale: Vec<f64>,
-    gradient: Vec<f64>,
+    s: LogScales,
 }
 
 impl Weighting for ImtlL {
@@ -69,33 +62,27 @@ impl Weighting for ImtlL {
     }
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
-        self.gradient.fill(0.0);
+        self.s.gradient.fill(0.0);
         for (i, &task) in active.tasks.iter().enumerate() {
-            weights[i] = self.log_scale[task].exp();
-            self.gradient[task] = weights[i] * active.losses[i] - 1.0;
+            weights[i] = self.s.values[task].exp();
+            self.s.gradient[task] = weights[i] * active.losses[i] - 1.0;
         }
         Ok(())
     }
 
     fn learned(&mut self) -> Option<LearnedState<'_>> {
-        Some(LearnedState {
-            values: &mut self.log_scale,
-            gradient: &self.gradient,
-            learning_rate: self.learning_rate,
-        })
+        Some(self.s.learned())
     }
 
     fn project(&mut self, touched: &[bool]) {
-        for (s, _) in self.log_scale.iter_mut().zip(touched).filter(|(_, touched)| **touched) {
-            *s = s.clamp(-LOG_SCALE_BOUND, LOG_SCALE_BOUND);
-        }
+        self.s.clamp(touched);
     }
 
     fn state(&self) -> Vec<(&'static str, &[f64])> {
-        vec![("log_scale", &self.log_scale)]
+        vec![("log_scale", &self.s.values)]
     }
 
     fn state_mut(&mut self) -> Vec<(&'static str, &mut [f64])> {
-        vec![("log_scale", &mut self.log_scale)]
+        vec![("log_scale", &mut self.s.values)]
     }
 }

@@ -49,13 +49,6 @@ pub use upgrad::UpGradConfig;
 
 pub use crate::setting::Start;
 
-/// The bound on learned log-scales: beyond e^±20 a weight is noise or overflow.
-const LOG_SCALE_BOUND: f64 = 20.0;
-
-/// The learning rate of learned log-scales: the one that FAMO's authors give its ξ, which is a log-scale
-/// too. A scale then follows a loss that falls tenfold within a hundred steps of Adam.
-const LEARNING_RATE: f64 = 0.025;
-
 /// softmax of `values`, in place.
 fn softmax(values: &mut [f64]) {
     let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -5,8 +5,6 @@
 //! update  Σ_i p_i
 //! ```
 //!
-//! Every p_i is a combination of the g_j, so all of it happens on coefficients and the Gram matrix.
-//!
 //! Source: Yu et al., *Gradient Surgery for Multi-Task Learning*, NeurIPS 2020, algorithm 1. Cost: the
 //! Gram matrix and T³ operations. Choose it as the simple remedy for conflict; without conflict it is
 //! the plain sum. For T = 2 the update opposes no task; for more it may. Orders are keyed by
@@ -16,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Setup;
 use crate::linear_algebra::dot;
-use crate::random::StepRandom;
+use crate::surgery::Surgery;
 use crate::{Active, Error, Needs, OwnWeight, Weighting};
 
 /// Settings of PCGrad.
@@ -29,20 +27,16 @@ pub struct PcGradConfig {
 
 impl PcGradConfig {
     pub(crate) fn build(&self, setup: &Setup<'_>) -> PcGrad {
-        let n = setup.tasks.len();
-        PcGrad { seed: self.seed, order: Vec::with_capacity(n), coefficients: vec![0.0; n] }
+        PcGrad { surgery: Surgery::new(self.seed, setup.tasks.len()) }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct PcGrad {
-    seed: u64,
-    order: Vec<usize>,
-    /// p_i = Σ_j coefficients_j g_j.
-    coefficients: Vec<f64>,
+    surgery: Surgery,
 }
 
-/// Takes p_i through the other gradients in `order`.
+/// Takes p_i = Σ_j coefficients_j g_j through the other gradients in `order`.
 fn operate(gram: &[f64], order: &[usize], coefficients: &mut [f64]) {
     let n = coefficients.len();
     for &j in order {
@@ -67,19 +61,7 @@ impl Weighting for PcGrad {
     }
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
-        let n = active.n();
-        let mut random = StepRandom::new(self.seed, active.step);
-        weights.fill(0.0);
-        for i in 0..n {
-            self.order.clear();
-            self.order.extend((0..n).filter(|&j| j != i));
-            random.shuffle(&mut self.order);
-            let coefficients = &mut self.coefficients[..n];
-            coefficients.fill(0.0);
-            coefficients[i] = 1.0;
-            operate(active.gram, &self.order, coefficients);
-            weights.iter_mut().zip(coefficients).for_each(|(w, c)| *w += *c);
-        }
+        self.surgery.sum(active.step, weights, |_, order, p| operate(active.gram, order, p));
         Ok(())
     }
 }

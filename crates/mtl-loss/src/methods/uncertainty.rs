@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LEARNING_RATE, LOG_SCALE_BOUND};
 use crate::config::Setup;
+use crate::log_scales::{LEARNING_RATE, LogScales};
 use crate::setting::{Start, learning_rate, per_task};
 use crate::{Active, Error, LearnedState, Needs, OwnWeight, Weighting};
 
@@ -60,7 +60,6 @@ impl Default for UncertaintyConfig {
 
 impl UncertaintyConfig {
     pub(crate) fn build(&self, setup: &Setup<'_>) -> Result<Uncertainty, Error> {
-        let n = setup.tasks.len();
         let forms = per_task("uncertainty", "forms", self.form, &self.forms, setup.tasks)?;
         let at_rest = |(&loss, form): (&f64, &UncertaintyForm)| match form {
             UncertaintyForm::Regression => loss.ln(),
@@ -68,22 +67,16 @@ impl UncertaintyConfig {
         };
         let start = self.start.losses("uncertainty", setup)?;
         let start = start.map(|losses| losses.iter().zip(&forms).map(at_rest).collect());
-        Ok(Uncertainty {
-            forms,
-            learning_rate: learning_rate("uncertainty", self.learning_rate)?,
-            log_variance: start.unwrap_or_else(|| vec![0.0; n]),
-            gradient: vec![0.0; n],
-        })
+        let learning_rate = learning_rate("uncertainty", self.learning_rate)?;
+        Ok(Uncertainty { forms, s: LogScales::new(setup.tasks.len(), start, learning_rate) })
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Uncertainty {
     forms: Vec<UncertaintyForm>,
-    learning_rate: Option<f64>,
-    /// s.
-    log_variance: Vec<f64>,
-    gradient: Vec<f64>,
+    /// ln σ².
+    s: LogScales,
 }
 
 impl Weighting for Uncertainty {
@@ -100,37 +93,31 @@ impl Weighting for Uncertainty {
     }
 
     fn weigh(&mut self, active: &Active<'_>, weights: &mut [f64]) -> Result<(), Error> {
-        self.gradient.fill(0.0);
+        self.s.gradient.fill(0.0);
         for (i, &task) in active.tasks.iter().enumerate() {
-            let precision = (-self.log_variance[task]).exp();
+            let precision = (-self.s.values[task]).exp();
             weights[i] = match self.forms[task] {
                 UncertaintyForm::Regression => 0.5 * precision,
                 UncertaintyForm::Classification => precision,
             };
-            self.gradient[task] = 0.5 - weights[i] * active.losses[i];
+            self.s.gradient[task] = 0.5 - weights[i] * active.losses[i];
         }
         Ok(())
     }
 
     fn learned(&mut self) -> Option<LearnedState<'_>> {
-        Some(LearnedState {
-            values: &mut self.log_variance,
-            gradient: &self.gradient,
-            learning_rate: self.learning_rate,
-        })
+        Some(self.s.learned())
     }
 
     fn project(&mut self, touched: &[bool]) {
-        for (s, _) in self.log_variance.iter_mut().zip(touched).filter(|(_, touched)| **touched) {
-            *s = s.clamp(-LOG_SCALE_BOUND, LOG_SCALE_BOUND);
-        }
+        self.s.clamp(touched);
     }
 
     fn state(&self) -> Vec<(&'static str, &[f64])> {
-        vec![("log_variance", &self.log_variance)]
+        vec![("log_variance", &self.s.values)]
     }
 
     fn state_mut(&mut self) -> Vec<(&'static str, &mut [f64])> {
-        vec![("log_variance", &mut self.log_variance)]
+        vec![("log_variance", &mut self.s.values)]
     }
 }
