@@ -1,9 +1,11 @@
-//! What all figures share: size, text, axes, legends, ranges.
+//! What all figures share: size, text, axes, ranges.
 
 use std::fmt::Display;
 use std::ops::Range;
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -12,6 +14,9 @@ use crate::{Error, Result};
 
 /// Width of a figure: of two side by side on a page, of one on a telephone.
 pub(super) const WIDTH: u32 = 380;
+
+/// Height of a figure's title.
+pub(super) const TITLE: u32 = 28;
 
 /// Between what an axis measures and the edge of the figure. The plotting crate writes that name at
 /// the very edge of its area, and a font may be higher than the crate reckons.
@@ -36,7 +41,7 @@ pub(super) fn drawn(
         let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
         root.fill(&Role::Surface.colour()).map_err(said)?;
         write(&root, title, (10, 8), 13.0, Role::Ink, (HPos::Left, VPos::Top))?;
-        let below = root.margin(28, 0, 0, 0);
+        let below = root.margin(TITLE, 0, 0, 0);
         draw(&below)?;
         root.present().map_err(said)
     })();
@@ -66,29 +71,22 @@ pub(super) fn write(
     area.draw(&Text::new(text.to_owned(), place, style)).map_err(said)
 }
 
-/// Names beside the colours of their series, in columns; returns nothing, draws at the top.
-pub(super) fn legend(area: &Area<'_>, names: &[(String, usize)]) -> Result<(), String> {
-    let (columns, column) = legend_columns(names);
-    for (i, (name, series)) in names.iter().enumerate() {
-        let (x, y) = (14 + (i % columns * column) as i32, 10 + (i / columns) as i32 * 17);
-        let line = PathElement::new([(x, y), (x + 16, y)], stroke(*series, 2));
-        area.draw(&line).map_err(said)?;
-        write(area, name, (x + 21, y), 11.0, Role::Ink, (HPos::Left, VPos::Center))?;
-    }
-    Ok(())
-}
-
-/// The height that [`legend`] takes.
-pub(super) fn legend_height(names: &[(String, usize)]) -> u32 {
-    let (columns, _) = legend_columns(names);
-    if names.is_empty() { 0 } else { names.len().div_ceil(columns) as u32 * 17 + 8 }
-}
-
-fn legend_columns(names: &[(String, usize)]) -> (usize, usize) {
-    let longest = names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let space = WIDTH as usize - 20;
-    let columns = (space / (longest * 7 + 34)).clamp(1, 4);
-    (columns, space / columns)
+/// The axes and the grid of a chart, in the look that all have: behind the marks.
+pub(super) fn mesh<'c, 'm, 'a, X, Y>(
+    chart: &'m mut ChartContext<'c, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    pixels: f64,
+) -> MeshStyle<'c, 'm, X, Y, SVGBackend<'a>>
+where
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+{
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(Role::Grid.colour())
+        .axis_style(Role::Muted.colour())
+        .label_style(text_style(pixels, Role::Muted))
+        .axis_desc_style(text_style(pixels, Role::Muted));
+    mesh
 }
 
 /// The line of a series; the second eight are thinner than the first.

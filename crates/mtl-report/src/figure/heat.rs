@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, WIDTH, drawn, said, shortened, write};
+use super::canvas::{Area, TITLE, WIDTH, drawn, said, shortened, write};
 use crate::Result;
 use crate::theme::Role;
 
@@ -31,7 +31,7 @@ impl HeatMap {
     /// # Errors
     /// [`crate::Error::Draw`] if the plotting crate fails.
     pub fn draw(&self) -> Result<Figure> {
-        let height = 28 + self.head() + ROW * self.rows.len() as i32 + 12;
+        let height = TITLE as i32 + self.head() + ROW * self.rows.len() as i32 + 12;
         let svg = drawn(&self.title, (WIDTH, height as u32), |area| self.cells(area))?;
         let (rows, columns) = (self.rows.join(", "), self.columns.join(", "));
         let description = format!("{}: {rows} (rows) by {columns} (columns)", self.title);

@@ -3,10 +3,8 @@
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{
-    EDGE, WIDTH, drawn, legend, legend_height, range, room_for_ticks, said, stroke, text_style,
-    tick,
-};
+use super::canvas::{Area, EDGE, mesh, range, room_for_ticks, said, stroke, tick};
+use super::legend::WithLegend;
 use crate::Result;
 use crate::theme::Role;
 
@@ -48,19 +46,12 @@ impl LinePlot {
                 names.push((series.name.clone(), series.colour));
             }
         }
-        let plot_height = 250;
-        let size = (WIDTH, plot_height + legend_height(&names));
-        let svg = drawn(&self.title, size, |area| {
-            let (plot, below) = area.split_vertically(plot_height - 28);
-            self.plot(&plot)?;
-            legend(&below, &names)
-        })?;
-        let shown: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-        let description = format!("{}: {} by epoch, of {}", self.title, self.y, shown.join(", "));
-        Ok(Figure::new(&self.title, description, svg))
+        let shown = format!("{} by epoch", self.y);
+        let figure = WithLegend { title: &self.title, shown: &shown, names: &names, height: 250 };
+        figure.draw(|area| self.plot(area))
     }
 
-    fn plot(&self, area: &super::canvas::Area<'_>) -> Result<(), String> {
+    fn plot(&self, area: &Area<'_>) -> Result<(), String> {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let last = points().map(|&(epoch, _)| epoch).max().unwrap_or(1) as i32;
         // One epoch is no line: its values stand in the middle.
@@ -80,14 +71,8 @@ impl LinePlot {
             .y_label_area_size(room_for_ticks(&values))
             .build_cartesian_2d(shown.clone(), values.clone())
             .map_err(said)?;
-        chart
-            .configure_mesh()
+        mesh(&mut chart, 11.0)
             .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(Role::Grid.colour())
-            .axis_style(Role::Muted.colour())
-            .label_style(text_style(11.0, Role::Muted))
-            .axis_desc_style(text_style(11.0, Role::Muted))
             .x_labels(8)
             .x_label_formatter(&epoch)
             .y_labels(5)

@@ -5,6 +5,7 @@ mod canvas;
 mod heat;
 mod intervals;
 mod labels;
+mod legend;
 mod lines;
 mod pareto;
 mod reliability;

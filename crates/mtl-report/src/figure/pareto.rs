@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{Area, EDGE, drawn, range, room_for_ticks, said, text_style, tick};
+use super::canvas::{Area, EDGE, drawn, mesh, range, room_for_ticks, said, text_style, tick};
 use super::labels::{Frame, places};
 use crate::Result;
 use crate::theme::Role;
@@ -74,13 +74,7 @@ impl ParetoPlot {
             .y_label_area_size(room_for_ticks(&y) + 6)
             .build_cartesian_2d(x.clone(), y.clone())
             .map_err(said)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(Role::Grid.colour())
-            .axis_style(Role::Muted.colour())
-            .label_style(text_style(12.0, Role::Muted))
-            .axis_desc_style(text_style(12.0, Role::Muted))
+        mesh(&mut chart, 12.0)
             .x_labels(6)
             .y_labels(6)
             .x_label_formatter(&tick(&x))

@@ -4,9 +4,8 @@ use mtl_eval::CalibrationBin;
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{
-    Area, EDGE, WIDTH, drawn, legend, legend_height, room_for_ticks, said, stroke, text_style, tick,
-};
+use super::canvas::{Area, EDGE, mesh, room_for_ticks, said, stroke, tick};
+use super::legend::WithLegend;
 use crate::Result;
 use crate::theme::Role;
 
@@ -26,17 +25,9 @@ impl ReliabilityDiagram {
     /// [`crate::Error::Draw`] if the plotting crate fails.
     pub fn draw(&self) -> Result<Figure> {
         let names: Vec<_> = self.models.iter().map(|(name, i, _)| (name.clone(), *i)).collect();
-        let plot_height = 340;
-        let size = (WIDTH, plot_height + legend_height(&names));
-        let svg = drawn(&self.title, size, |area| {
-            let (plot, below) = area.split_vertically(plot_height - 28);
-            self.plot(&plot)?;
-            legend(&below, &names)
-        })?;
-        let shown: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-        let description =
-            format!("{}: observed share by mean prediction, of {}", self.title, shown.join(", "));
-        Ok(Figure::new(&self.title, description, svg))
+        let shown = "observed share by mean prediction";
+        let figure = WithLegend { title: &self.title, shown, names: &names, height: 340 };
+        figure.draw(|area| self.plot(area))
     }
 
     fn plot(&self, area: &Area<'_>) -> Result<(), String> {
@@ -52,13 +43,7 @@ impl ReliabilityDiagram {
             .y_label_area_size(room_for_ticks(&range))
             .build_cartesian_2d(range.clone(), range.clone())
             .map_err(said)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(Role::Grid.colour())
-            .axis_style(Role::Muted.colour())
-            .label_style(text_style(11.0, Role::Muted))
-            .axis_desc_style(text_style(11.0, Role::Muted))
+        mesh(&mut chart, 11.0)
             .x_labels(6)
             .y_labels(6)
             .x_label_formatter(&tick(&range))

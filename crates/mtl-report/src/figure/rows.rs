@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, EDGE, WIDTH, drawn, range, said, shortened, text_style, tick, write};
+use super::canvas::{Area, EDGE, TITLE, WIDTH, drawn, mesh, range, said, shortened, tick, write};
 use crate::Result;
 use crate::theme::Role;
 
@@ -35,7 +35,7 @@ impl Rows<'_> {
         ends: impl Iterator<Item = f64>,
         mark: impl Fn(&mut Chart<'_, '_>, usize, f64) -> Result<(), String>,
     ) -> Result<Figure> {
-        let height = 28 + 52 + EDGE + self.height * self.names.len() as u32;
+        let height = TITLE + 52 + EDGE + self.height * self.names.len() as u32;
         let values = range(ends.chain([self.reference]));
         let svg = drawn(self.title, (WIDTH, height), |area| self.plot(area, &values, mark))?;
         let description = format!("{}: {}, of {}", self.title, self.x, self.names.join(", "));
@@ -59,15 +59,9 @@ impl Rows<'_> {
             .x_label_area_size(40)
             .build_cartesian_2d(values.clone(), 0.0..n)
             .map_err(said)?;
-        chart
-            .configure_mesh()
+        mesh(&mut chart, 11.0)
             .disable_y_mesh()
             .disable_y_axis()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(Role::Grid.colour())
-            .axis_style(Role::Muted.colour())
-            .label_style(text_style(11.0, Role::Muted))
-            .axis_desc_style(text_style(11.0, Role::Muted))
             .x_labels(4)
             .x_label_formatter(&tick(values))
             .x_desc(self.x)
@@ -81,7 +75,7 @@ impl Rows<'_> {
             // Places on the canvas count from its top, those of an area from the area's own.
             let (_, top) = chart.backend_coord(&(values.start, y));
             let name = shortened(name, left as i32 / 7 - 1);
-            let at = (left as i32 - 6, top - 28);
+            let at = (left as i32 - 6, top - TITLE as i32);
             write(area, &name, at, 11.0, Role::Ink, (HPos::Right, VPos::Center))?;
         }
         Ok(())
