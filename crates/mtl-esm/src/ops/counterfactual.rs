@@ -11,7 +11,7 @@ use mtl_nn::ops::sigmoid;
 use mtl_nn::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 
 use super::SpaceSlots;
-use super::event_loss::cross_entropy;
+use super::event_loss::{cross_entropy, cross_entropy_slopes};
 
 /// Row losses w·κ·δ with κ = o/max(ô, floor), over all rows; rows × 1. ESCM²-IPS.
 ///
@@ -136,7 +136,7 @@ impl<S: Scalar> Op<S> for InversePropensity {
             let (y, o, w) = self.labels.read(|slot| pass.values(slot, 1).row(r)[0]);
             let scale = d.row(r)[0] * w * inverse(given.row(r), o, self.floor);
             let Some(mut sink) = pass.input_gradient(0) else { break };
-            sink.put_row(r, [-scale * y, -scale * (S::one() - y)].into_iter());
+            sink.put_row(r, cross_entropy_slopes(y, scale).into_iter());
         }
         detach(pass, 1);
     }
@@ -204,7 +204,7 @@ impl<S: Scalar> Op<S> for DoublyRobust {
             let Some(mut sink) = pass.input_gradient(0) else { break };
             // ∂/∂δ = κ, and κ(1 + 2e) if the square is for δ too.
             let scale = scale * kappa * if self.joint { slope } else { S::one() };
-            sink.put_row(r, [-scale * y, -scale * (S::one() - y)].into_iter());
+            sink.put_row(r, cross_entropy_slopes(y, scale).into_iter());
         }
         detach(pass, 1);
         for r in 0..rows {

@@ -73,6 +73,12 @@ pub(crate) fn cross_entropy<S: Scalar>(log: &[S], y: S) -> S {
     -(y * log[0]) - (S::one() - y) * log[1]
 }
 
+/// Its slopes by ℓ and m, times `factor`.
+#[inline]
+pub(super) fn cross_entropy_slopes<S: Scalar>(y: S, factor: S) -> [S; 2] {
+    [-factor * y, -factor * (S::one() - y)]
+}
+
 impl<S: Scalar> Op<S> for EventLoss {
     fn kind(&self) -> &'static str {
         match self.rows {
@@ -110,7 +116,7 @@ impl<S: Scalar> Op<S> for EventLoss {
             let (y, w) = self.rows.read(|slot| pass.values(slot, 1).row(r)[0]);
             let scale = d.row(r)[0] * w;
             let Some(mut sink) = pass.input_gradient(0) else { return };
-            sink.put_row(r, [-scale * y, -scale * (S::one() - y)].into_iter());
+            sink.put_row(r, cross_entropy_slopes(y, scale).into_iter());
         }
     }
 
