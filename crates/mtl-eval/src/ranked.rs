@@ -158,15 +158,25 @@ trait Entry: Copy + Ord + Send + Sync {
     /// Bits that are equal for equal predictions.
     fn prediction_bits(self) -> u64;
     fn prediction(self) -> f64;
-    fn row(self) -> usize;
-    fn positive(self) -> bool;
+    /// What [`row_and_label`] packed.
+    fn row_and_label(self) -> u32;
+
+    #[inline]
+    fn row(self) -> usize {
+        (self.row_and_label() >> 1) as usize
+    }
+
+    #[inline]
+    fn positive(self) -> bool {
+        self.row_and_label() & 1 == 1
+    }
 }
 
 trait Pack<T>: Entry {
     fn pack(prediction: T, row: usize, positive: bool) -> Self;
 }
 
-/// The row above the label, in the low 32 bits. Rows are below 2³¹ (`BinaryRows::new` checks it).
+/// The row above the label, in 32 bits. Rows are below 2³¹ (`BinaryRows::new` checks it).
 fn row_and_label(row: usize, positive: bool) -> u64 {
     ((row as u64) << 1) | u64::from(positive)
 }
@@ -198,13 +208,8 @@ impl Entry for u64 {
     }
 
     #[inline]
-    fn row(self) -> usize {
-        (self as u32 >> 1) as usize
-    }
-
-    #[inline]
-    fn positive(self) -> bool {
-        self & 1 == 1
+    fn row_and_label(self) -> u32 {
+        self as u32
     }
 }
 
@@ -233,13 +238,8 @@ impl Entry for u128 {
     }
 
     #[inline]
-    fn row(self) -> usize {
-        (self as u32 >> 1) as usize
-    }
-
-    #[inline]
-    fn positive(self) -> bool {
-        self & 1 == 1
+    fn row_and_label(self) -> u32 {
+        self as u32
     }
 }
 
@@ -257,13 +257,8 @@ impl<E: Entry> Entry for (u64, E) {
     }
 
     #[inline]
-    fn row(self) -> usize {
-        self.1.row()
-    }
-
-    #[inline]
-    fn positive(self) -> bool {
-        self.1.positive()
+    fn row_and_label(self) -> u32 {
+        self.1.row_and_label()
     }
 }
 
