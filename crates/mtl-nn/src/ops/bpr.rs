@@ -1,7 +1,7 @@
 //! `Bpr`: a loss of pairs of rows of one group.
 
+use super::label_slots::{LabelSlots, weight};
 use super::losses::softplus;
-use super::row_loss::weight;
 use super::sigmoid;
 use crate::kernel::vectorise;
 use crate::{Backprop, Batch, Forward, IdSlot, Op, Scalar, ValueSlot, Var};
@@ -23,7 +23,7 @@ use crate::{Backprop, Batch, Forward, IdSlot, Op, Scalar, ValueSlot, Var};
 #[derive(Debug)]
 pub struct Bpr {
     input: [Var; 1],
-    slots: Vec<ValueSlot>,
+    labels: LabelSlots,
     group: [IdSlot; 1],
 }
 
@@ -35,16 +35,12 @@ impl Bpr {
     /// If `z` is not one column.
     pub fn new(z: Var, label: ValueSlot, group: IdSlot, weight: Option<ValueSlot>) -> Self {
         assert_eq!(z.n_cols(), 1, "a pairwise loss reads one column");
-        let slots = std::iter::once(label).chain(weight).collect();
-        Self { input: [z], slots, group: [group] }
+        Self { input: [z], labels: LabelSlots::new(label, weight), group: [group] }
     }
 
     fn rows<'b, S: Scalar>(&self, batch: &'b Batch<S>) -> Rows<'b, S> {
-        Rows {
-            labels: batch.value_column(self.slots[0]),
-            weights: self.slots.get(1).map(|&slot| batch.value_column(slot)),
-            groups: batch.id_column(self.group[0]),
-        }
+        let (labels, weights) = self.labels.read(|slot| batch.value_column(slot));
+        Rows { labels, weights, groups: batch.id_column(self.group[0]) }
     }
 }
 
@@ -129,7 +125,7 @@ impl<S: Scalar> Op<S> for Bpr {
     }
 
     fn value_slots(&self) -> &[ValueSlot] {
-        &self.slots
+        self.labels.slots()
     }
 
     fn id_slots(&self) -> &[IdSlot] {

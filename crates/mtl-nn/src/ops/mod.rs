@@ -9,6 +9,7 @@ mod domain_dense;
 mod domain_normalise;
 mod embed;
 mod embed_list;
+mod label_slots;
 mod losses;
 mod mask;
 mod max_pool;

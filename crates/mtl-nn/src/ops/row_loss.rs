@@ -1,6 +1,7 @@
 //! `RowLoss`: a task's loss, one weighted value a row.
 
 use super::PointLoss;
+use super::label_slots::{LabelSlots, weight};
 use crate::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 
 /// Row losses w_i·(ℓ(z_i, y_i) + a_i), rows × 1; a, a penalty from elsewhere in the graph, is
@@ -13,7 +14,7 @@ use crate::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 pub struct RowLoss<L> {
     /// z, and the penalty if there is one.
     inputs: Vec<Var>,
-    slots: Vec<ValueSlot>,
+    labels: LabelSlots,
     loss: L,
 }
 
@@ -24,8 +25,7 @@ impl<L: PointLoss> RowLoss<L> {
     /// If `z` is not one column.
     pub fn new(loss: L, z: Var, label: ValueSlot, weight: Option<ValueSlot>) -> Self {
         assert_eq!(z.n_cols(), 1, "a row loss reads one column");
-        let slots = std::iter::once(label).chain(weight).collect();
-        Self { inputs: vec![z], slots, loss }
+        Self { inputs: vec![z], labels: LabelSlots::new(label, weight), loss }
     }
 
     /// Adds the values of `penalty` (rows × 1) to the row losses: they count where the label does.
@@ -39,11 +39,6 @@ impl<L: PointLoss> RowLoss<L> {
         self.inputs.push(penalty);
         self
     }
-}
-
-/// The weight of a row: 0 where its label is missing.
-pub(super) fn weight<S: Scalar>(label: S, weights: Option<&[S]>, row: usize) -> S {
-    if label.is_nan() { S::zero() } else { weights.map_or(S::one(), |w| w[row]) }
 }
 
 impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
@@ -60,13 +55,12 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
     }
 
     fn value_slots(&self) -> &[ValueSlot] {
-        &self.slots
+        self.labels.slots()
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
         let (z, rows) = (pass.input(0), pass.rows());
-        let labels = pass.values(self.slots[0], 1).data();
-        let weights = self.slots.get(1).map(|&slot| pass.values(slot, 1).data());
+        let (labels, weights) = self.labels.read(|slot| pass.values(slot, 1).data());
         let penalty = (self.inputs.len() > 1).then(|| pass.input(1));
         let (mut out, _) = pass.output();
         for r in 0..rows {
@@ -83,8 +77,7 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
 
     fn backward(&self, pass: &mut Backprop<'_, S>) {
         let (z, rows, d) = (pass.input(0), pass.rows(), pass.take_gradient());
-        let labels = pass.values(self.slots[0], 1).data();
-        let weights = self.slots.get(1).map(|&slot| pass.values(slot, 1).data());
+        let (labels, weights) = self.labels.read(|slot| pass.values(slot, 1).data());
         let d = d.as_mat();
         if let Some(mut dz) = pass.input_gradient(0) {
             for r in 0..rows {
@@ -112,9 +105,7 @@ impl<S: Scalar, L: PointLoss> Op<S> for RowLoss<L> {
     }
 
     fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
-        let labels = batch.value_column(self.slots[0]);
-        let weights = self.slots.get(1).map(|&slot| batch.value_column(slot));
-        Some(labels.iter().enumerate().map(|(r, &y)| weight(y, weights, r).f64()).sum())
+        Some(self.labels.total_weight(batch))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `SoftmaxLoss`: the loss of a task of several classes.
 
-use super::row_loss::weight;
+use super::label_slots::{LabelSlots, weight};
 use crate::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 
 /// Softmax cross-entropy of the logits z (rows × C) against the number of a class, weighted row
@@ -12,7 +12,7 @@ use crate::{Backprop, Batch, Forward, Op, Scalar, ValueSlot, Var};
 #[derive(Debug)]
 pub struct SoftmaxLoss {
     input: [Var; 1],
-    slots: Vec<ValueSlot>,
+    labels: LabelSlots,
 }
 
 impl SoftmaxLoss {
@@ -22,7 +22,7 @@ impl SoftmaxLoss {
     /// If there are fewer than two classes.
     pub fn new(z: Var, label: ValueSlot, weight: Option<ValueSlot>) -> Self {
         assert!(z.n_cols() > 1, "a softmax has two classes or more");
-        Self { input: [z], slots: std::iter::once(label).chain(weight).collect() }
+        Self { input: [z], labels: LabelSlots::new(label, weight) }
     }
 }
 
@@ -84,13 +84,12 @@ impl<S: Scalar> Op<S> for SoftmaxLoss {
     }
 
     fn value_slots(&self) -> &[ValueSlot] {
-        &self.slots
+        self.labels.slots()
     }
 
     fn forward(&self, pass: &mut Forward<'_, S>) {
         let (z, rows) = (pass.input(0), pass.rows());
-        let labels = pass.values(self.slots[0], 1).data();
-        let weights = self.slots.get(1).map(|&slot| pass.values(slot, 1).data());
+        let (labels, weights) = self.labels.read(|slot| pass.values(slot, 1).data());
         let (mut out, _) = pass.output();
         for r in 0..rows {
             let w = weight(labels[r], weights, r);
@@ -101,8 +100,7 @@ impl<S: Scalar> Op<S> for SoftmaxLoss {
 
     fn backward(&self, pass: &mut Backprop<'_, S>) {
         let (z, rows, d) = (pass.input(0), pass.rows(), pass.take_gradient());
-        let labels = pass.values(self.slots[0], 1).data();
-        let weights = self.slots.get(1).map(|&slot| pass.values(slot, 1).data());
+        let (labels, weights) = self.labels.read(|slot| pass.values(slot, 1).data());
         let Some(mut dz) = pass.input_gradient(0) else { return };
         let d = d.as_mat();
         for r in 0..rows {
@@ -120,9 +118,7 @@ impl<S: Scalar> Op<S> for SoftmaxLoss {
     }
 
     fn total_weight(&self, batch: &Batch<S>) -> Option<f64> {
-        let labels = batch.value_column(self.slots[0]);
-        let weights = self.slots.get(1).map(|&slot| batch.value_column(slot));
-        Some(labels.iter().enumerate().map(|(r, &y)| weight(y, weights, r).f64()).sum())
+        Some(self.labels.total_weight(batch))
     }
 }
 
