@@ -96,7 +96,7 @@ fn rows_that_are_reported_may_stay_in_files_of_their_own() {
         let files = "train = \"log/day-3.csv\"\nvalidation = [\"log/day-1.csv\", \"log/day-2.csv\"]\ntest = \"log/again.csv\"";
         all.replace("[data]", &format!("[data]\n{files}\n{data}"))
     };
-    home.write("log/again.csv", home.read("log/day-1.csv"));
+    home.write("log/again.csv", &home.text("log/day-1.csv"));
     home.write("table.toml", &of(""));
     home.write("left.toml", &of("stream = true\nheld_rows = 505"));
     let results = |place: &str| {
