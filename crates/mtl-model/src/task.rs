@@ -116,6 +116,15 @@ pub struct TaskConfig {
     pub weight: f64,
 }
 
+/// Where Huber's loss turns linear, if nothing is said.
+const DELTA: f64 = 1.0;
+
+/// How fast easy rows fade in focal loss, likewise.
+const GAMMA: f64 = 2.0;
+
+/// The weight of positives in focal loss, likewise.
+const ALPHA: f64 = 0.25;
+
 const fn one() -> f64 {
     1.0
 }
@@ -186,6 +195,23 @@ impl TaskConfig {
         })
     }
 
+    /// The same task with its defaults written out: two that train alike are equal.
+    pub fn spelt_out(&self) -> Self {
+        let loss = self.task_loss();
+        let or = |key: &str, given: Option<f64>, default: f64| {
+            loss.keys().contains(&key).then(|| given.unwrap_or(default))
+        };
+        Self {
+            label: Some(self.label.clone().unwrap_or_else(|| self.name.clone())),
+            kind: Some(self.label_kind()),
+            loss: Some(loss),
+            delta: or("delta", self.delta, DELTA),
+            gamma: or("gamma", self.gamma, GAMMA),
+            alpha: or("alpha", self.alpha, ALPHA),
+            ..self.clone()
+        }
+    }
+
     /// The output that holds the probability of one of its classes.
     pub fn class_output(&self, class: &str) -> String {
         format!("p_{}_{class}", self.name)
@@ -254,9 +280,9 @@ impl TaskConfig {
     /// The settings of the losses that have some, checked.
     fn point_losses(&self) -> mtl_nn::Result<(Huber, WeightedBce, Focal)> {
         Ok((
-            Huber::new(self.delta.unwrap_or(1.0))?,
+            Huber::new(self.delta.unwrap_or(DELTA))?,
             WeightedBce::new(self.positive_weight.unwrap_or(1.0))?,
-            Focal::new(self.gamma.unwrap_or(2.0), self.alpha.unwrap_or(0.25))?,
+            Focal::new(self.gamma.unwrap_or(GAMMA), self.alpha.unwrap_or(ALPHA))?,
         ))
     }
 

@@ -81,9 +81,16 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// The optimiser's settings.
     pub fn optimiser(&self) -> OptimiserConfig {
-        let lr = self.learning_rate.unwrap_or(1e-3);
-        let adam = OptimiserConfig { dense: Rule::adam(lr), ..OptimiserConfig::default() };
+        let adam = OptimiserConfig {
+            dense: Rule::adam(self.default_rate()),
+            ..OptimiserConfig::default()
+        };
         self.optimiser.unwrap_or(adam)
+    }
+
+    /// The learning rate of the default optimiser.
+    pub(crate) fn default_rate(&self) -> f64 {
+        self.learning_rate.unwrap_or(1e-3)
     }
 
     /// How many times training holds a model's values beside the model itself: what the optimiser keeps of

@@ -1,10 +1,13 @@
-//! What rows a run was trained on: enough to notice that they are others.
+//! What rows a run was trained on and judged by: enough to notice that they are others.
 
 use std::collections::BTreeMap;
 
+use mtl_data::{Part, RowSource};
 use mtl_feature::FeatureTable;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::Result;
 
 /// Values that are hashed at a time.
 const VALUES: usize = 4096;
@@ -71,19 +74,33 @@ impl Fingerprinter {
 }
 
 impl Fingerprint {
-    /// What is different `now`, as a sentence; `None` if nothing is.
-    pub(crate) fn difference(&self, now: &Self) -> Option<String> {
+    /// That of all rows.
+    ///
+    /// # Errors
+    /// What is wrong with a file.
+    pub(crate) fn of<R: RowSource + ?Sized>(rows: &R) -> Result<Self> {
+        let mut found = Fingerprinter::default();
+        for block in rows.blocks(None) {
+            let block = block?;
+            found.add(&block);
+        }
+        Ok(found.finish())
+    }
+
+    /// What is different `now` of the rows of a part, as a sentence; `None` if nothing is.
+    pub(crate) fn difference(&self, now: &Self, part: Part) -> Option<String> {
+        let part = part.adjective();
         if self.rows != now.rows {
             let (was, is) = (self.rows, now.rows);
-            return Some(format!("the training rows were {was}, and are {is} now"));
+            return Some(format!("the {part} rows were {was}, and are {is} now"));
         }
         let names = |of: &Self| of.columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let (before, after) = (names(self), names(now));
         if let Some(gone) = before.iter().find(|name| !after.contains(name)) {
-            return Some(format!("{gone} was in the training rows, and is not now"));
+            return Some(format!("{gone} was in the {part} rows, and is not now"));
         }
         if let Some(new) = after.iter().find(|name| !before.contains(name)) {
-            return Some(format!("{new} was not in the training rows, and is now"));
+            return Some(format!("{new} was not in the {part} rows, and is now"));
         }
         let pairs = self.columns.iter().zip(&now.columns).filter(|(a, b)| a.1 != b.1);
         let others: Vec<&str> = pairs.map(|((name, _), _)| name.as_str()).collect();
@@ -94,7 +111,7 @@ impl Fingerprint {
             n if n > 3 => format!("{}, … ({n} columns)", others[..3].join(", ")),
             _ => others.join(", "),
         };
-        Some(format!("the training rows have other values or another order now, in {listed}"))
+        Some(format!("the {part} rows have other values or another order now, in {listed}"))
     }
 }
 
@@ -127,10 +144,12 @@ mod tests {
     #[test]
     fn what_changed_is_named() {
         let before = of(&[&table(&[1, 2, 3], &[0.0, 1.0, 0.0])]);
-        let difference = |now: &FeatureTable| before.difference(&of(&[now]));
+        let difference = |now: &FeatureTable| before.difference(&of(&[now]), Part::Train);
         assert_eq!(difference(&table(&[1, 2, 3], &[0.0, 1.0, 0.0])), None);
         let found = difference(&table(&[1, 2], &[0.0, 1.0])).expect("a row is gone");
         assert_eq!(found, "the training rows were 3, and are 2 now");
+        let judged = before.difference(&of(&[&table(&[1, 2], &[0.0, 1.0])]), Part::Validation);
+        assert_eq!(judged.as_deref(), Some("the validation rows were 3, and are 2 now"));
         let found = difference(&table(&[1, 2, 3], &[0.0, 1.0, 1.0])).expect("a label changed");
         assert!(found.ends_with("in label `click`"), "{found}");
         let found = difference(&table(&[2, 1, 3], &[1.0, 0.0, 0.0])).expect("rows changed places");

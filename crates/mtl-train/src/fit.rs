@@ -15,6 +15,7 @@ use crate::evaluate::NamedMetrics;
 use crate::last_good::{Kept, LastGood};
 use crate::progress::Progress;
 use crate::resume::{Checkpoint, Left, Past, SeenRows, Weights};
+use crate::run_settings::RunSettings;
 use crate::seen::Solves;
 use crate::survey::Survey;
 use crate::watch::Watch;
@@ -146,7 +147,8 @@ impl Fitted {
 /// `validation` has no rows to choose by).
 ///
 /// `resume` goes on from an earlier run's state: the result is the same, bit for bit, as without
-/// the interruption, within an epoch ([`Observer::interrupts`]) or after one. Everything is a function of the settings, the seed and the rows.
+/// the interruption, within an epoch ([`Observer::interrupts`]) or after one. Another optimiser's rate
+/// or another dropout is noted and taken. Everything is a function of the settings, the seed and the rows.
 ///
 /// Training rows come in blocks of [`TrainConfig::shuffle_rows`]; they are shuffled within a block, and
 /// a batch is of one block. Where rows lie changes nothing: a stream is trained on as a table of the
@@ -154,8 +156,9 @@ impl Fitted {
 /// whether rows can be trained on.
 ///
 /// # Errors
-/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`;
-/// a [`TrainConfig::loss`] that is not that of `resume`.
+/// Training rows that are none, carry no label of a task, cannot be read, or are not those of `resume`,
+/// and so of validation; a [`TrainConfig::loss`], losses of tasks, a chain or a monitor that are not those
+/// of `resume`.
 /// [`Error::Stopped`] for a loss, gradient or prediction that is not finite, or weights of losses that cannot
 /// be found; `model` then has the last good weights, and the error says which those are.
 /// [`Error::BestWeights`] where [`TrainConfig::kept`] has no room for them.
@@ -172,6 +175,12 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
         nesting::note(observer, *part, violations);
     }
     let mut run = Run::new(model, &survey, config, resume)?;
+    let is_ended = run.history.epochs.len() >= config.epochs || run.history.stopped_early;
+    for change in resume.map(|state| state.changed_settings(&run.settings)).unwrap_or_default() {
+        if !is_ended {
+            observer.note(&format!("{change}: what is left of the run is trained with that"));
+        }
+    }
     let mut is_noted = false;
     while run.history.epochs.len() < config.epochs && !run.history.stopped_early {
         let number = run.history.epochs.len() + 1;
@@ -207,6 +216,7 @@ pub fn fit<R: RowSource + ?Sized, V: RowSource + ?Sized>(
 struct Run<'t> {
     config: &'t TrainConfig,
     rows: SeenRows,
+    settings: RunSettings,
     batch: Batch<f32>,
     step: Step<f32>,
     optimiser: Optimiser<f32>,
@@ -237,12 +247,13 @@ impl<'t> Run<'t> {
         let layout = graph.layout();
         let mut history = History { monitor: monitor.name().to_owned(), ..History::default() };
         mtl_model::check_memory(layout, config.copies(false))?;
+        let settings = RunSettings::of(model, config);
         let mut kept = None;
         let optimiser = match resume {
             None => Optimiser::new(config.optimiser(), layout)?,
             Some(state) => {
                 state.check_rows(survey)?;
-                state.check_loss(config)?;
+                state.check_settings(&settings)?;
                 history = History { monitor: history.monitor, ..state.history().clone() };
                 // More epochs or more patience than before: that is what resuming is for.
                 history.stopped_early = history.patience_ran_out(config.patience);
@@ -273,6 +284,7 @@ impl<'t> Run<'t> {
         Ok(Self {
             config,
             rows: SeenRows::of(survey),
+            settings,
             batch: Batch::for_graph(&graph),
             weights: model.loss_weights().to_vec(),
             step: step.with_kernels(kernels),
@@ -435,7 +447,9 @@ impl<'t> Run<'t> {
 
     fn past(&self) -> Past {
         let weighting = self.weighting.as_ref().map(|weighting| weighting.state(&self.step));
-        Past::of((&self.history, self.partway.as_ref()), self.config, &self.rows, weighting)
+        let (history, seen) =
+            ((&self.history, self.partway.as_ref()), (&self.rows, &self.settings));
+        Past::of(history, self.config, seen, weighting)
     }
 
     /// Leaves the best weights in `model`, and what training would go on from.

@@ -21,6 +21,7 @@ mod observer;
 mod progress;
 mod results;
 mod resume;
+mod run_settings;
 mod scored;
 mod seen;
 mod segments;

@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 use mtl_loss::{Setup, WeightingConfig};
 use mtl_nn::Shared;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::run_settings::flatten;
 use crate::{Error, Result};
 
 /// The `[loss]` table.
@@ -131,18 +132,5 @@ impl LossConfig {
     /// The method's name.
     pub fn name(&self) -> &'static str {
         self.weighting.as_ref().map_or("equal", WeightingConfig::name)
-    }
-}
-
-/// The values of a table by their dotted keys; a setting that is not set is not there.
-fn flatten(key: &str, value: &Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Null => {}
-        Value::Object(table) => {
-            for (name, value) in table {
-                flatten(&format!("{key}.{name}"), value, into);
-            }
-        }
-        value => _ = into.insert(key.to_owned(), value.to_string()),
     }
 }

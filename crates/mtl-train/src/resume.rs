@@ -1,11 +1,11 @@
 //! The state of a training run between epochs, and within one.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use mtl_data::Part;
 use mtl_model::Model;
 use mtl_nn::checkpoint::{self, Damage, SavedEntry, SavedOptimiser};
 use mtl_nn::kernel::Precision;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
 use crate::progress::Progress;
+use crate::run_settings::RunSettings;
 use crate::state_file::{Shape, Source, begin, section, section_of};
 use crate::survey::Survey;
 use crate::value_stream::WORD;
@@ -24,7 +25,7 @@ use crate::{Error, History, Result, TrainConfig, WeightStore};
 /// How every version's kind begins.
 const KINDS: &str = "mtl training state ";
 /// Numbered anew whenever what it holds changes.
-const KIND: &str = "mtl training state 7";
+const KIND: &str = "mtl training state 8";
 
 /// Everything that goes on changing in a run: weights, the best weights, the optimiser's moments
 /// and the history. From it training continues bit for bit.
@@ -66,20 +67,23 @@ pub(crate) struct Past {
     /// None before the first epoch.
     rows: Option<SeenRows>,
     weighting: Option<WeightingState>,
-    /// The settings of `[loss]` by key; none before the first epoch.
-    loss: Option<BTreeMap<String, String>>,
+    /// None before the first epoch.
+    settings: Option<RunSettings>,
 }
 
-/// The rows of a run, and how many of them shuffle among themselves.
+/// The rows that a run is trained on, how many of them shuffle among themselves, and those that it is
+/// judged by.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SeenRows {
     rows: Fingerprint,
+    judges: Fingerprint,
     block_rows: usize,
 }
 
 impl SeenRows {
     pub(crate) fn of(survey: &Survey) -> Self {
-        Self { rows: survey.rows.clone(), block_rows: survey.block_rows }
+        let (rows, judges) = (survey.rows.clone(), survey.judges.clone());
+        Self { rows, judges, block_rows: survey.block_rows }
     }
 }
 
@@ -87,7 +91,7 @@ impl Past {
     pub(crate) fn of(
         (history, partway): (&History, Option<&Progress>),
         config: &TrainConfig,
-        rows: &SeenRows,
+        (rows, settings): (&SeenRows, &RunSettings),
         weighting: Option<WeightingState>,
     ) -> Self {
         Self {
@@ -95,7 +99,7 @@ impl Past {
             partway: partway.cloned(),
             rows: Some(rows.clone()),
             weighting,
-            loss: Some(config.loss.settings()),
+            settings: Some(settings.clone()),
             ..Self::none(config)
         }
     }
@@ -110,7 +114,7 @@ impl Past {
             precision: config.precision,
             rows: None,
             weighting: None,
-            loss: None,
+            settings: None,
         }
     }
 
@@ -334,7 +338,7 @@ impl TrainingState {
     }
 
     /// Whether the settings that a run may not change are those of `config`, and the parameters those
-    /// of `model`. That the training rows are the same is for [`fit`](crate::fit) to see.
+    /// of `model`. That the rows are the same is for [`fit`](crate::fit) to see.
     ///
     /// # Errors
     /// [`Error::Resume`], naming what differs.
@@ -348,33 +352,35 @@ impl TrainingState {
         if let Some((name, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
             return Err(self.error(format!("`{name}` was {was}, and is {is} now")));
         }
-        self.check_loss(config)?;
+        self.check_settings(&RunSettings::of(model, config))?;
         self.check_weights(model.graph().layout())
             .and_then(|()| self.check_rules(config))
             .map_err(|error| self.error(format!("is of another model: {error}")))
     }
 
-    /// Whether `[loss]` is that of the run so far: what a weighting has learnt is of no use to another,
-    /// and a run under two of them is a run of neither.
-    pub(crate) fn check_loss(&self, config: &TrainConfig) -> Result<()> {
-        let Some(was) = &self.head.past.loss else { return Ok(()) };
-        let is = config.loss.settings();
-        // The method first: another one has other keys.
-        let keys = ["loss.weighting.method"].into_iter();
-        let mut keys = keys.chain(was.keys().chain(is.keys()).map(String::as_str));
-        let Some(key) = keys.find(|&key| was.get(key) != is.get(key)) else {
-            return Ok(());
-        };
-        let named = |of: &BTreeMap<String, String>| {
-            of.get(key).map_or("not set", String::as_str).to_owned()
-        };
-        Err(self.error(format!("`{key}` was {}, and is {} now", named(was), named(&is))))
+    /// Whether what is optimised, and by what it is judged, are those of the run so far: what a weighting
+    /// has learnt is of no use to another, the best value of a metric none to another, and a run under
+    /// two of them is a run of neither.
+    pub(crate) fn check_settings(&self, now: &RunSettings) -> Result<()> {
+        match self.head.past.settings.as_ref().and_then(|was| was.refused(now)) {
+            Some(difference) => Err(self.error(difference)),
+            None => Ok(()),
+        }
     }
 
-    /// Whether the training rows are those of the run so far.
+    /// The settings that a run may change, and that are not those of the run so far.
+    pub(crate) fn changed_settings(&self, now: &RunSettings) -> Vec<String> {
+        self.head.past.settings.as_ref().map(|was| was.changed(now)).unwrap_or_default()
+    }
+
+    /// Whether the rows are those of the run so far.
     pub(crate) fn check_rows(&self, survey: &Survey) -> Result<()> {
-        let Some(SeenRows { rows, block_rows }) = &self.head.past.rows else { return Ok(()) };
-        if let Some(difference) = rows.difference(&survey.rows) {
+        let Some(SeenRows { rows, judges, block_rows }) = &self.head.past.rows else {
+            return Ok(());
+        };
+        let of_train = rows.difference(&survey.rows, Part::Train);
+        let of_validation = || judges.difference(&survey.judges, Part::Validation);
+        if let Some(difference) = of_train.or_else(of_validation) {
             return Err(self.error(difference));
         }
         let (was, is) = (block_rows, survey.block_rows);

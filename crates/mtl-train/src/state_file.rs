@@ -1,7 +1,7 @@
 //! The form of a training state, in memory or in a file.
 //!
 //! ```text
-//! `mtl training state 7`, a line feed | bytes of the head, u64 | head | weights | best | first | second
+//! `mtl training state 8`, a line feed | bytes of the head, u64 | head | weights | best | first | second
 //! ```
 //! The head is a checkpoint of all that is small. What follows are values by the head's lists of
 //! matrices, each section with a checksum (`value_stream`): the weights, the best epoch's if it is

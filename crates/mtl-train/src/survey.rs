@@ -1,5 +1,5 @@
 //! One pass over the training rows before the first step: whether they can be trained on, and what
-//! a run must know of them. Under a chain the validation rows are looked at too.
+//! a run must know of them. The validation rows are looked at too.
 
 use mtl_data::{Part as Rows, RowSource};
 use mtl_esm::Violation;
@@ -18,6 +18,8 @@ pub(crate) struct Survey {
     /// Rows of the first block: what shuffles with what.
     pub(crate) block_rows: usize,
     pub(crate) rows: Fingerprint,
+    /// Those of validation.
+    pub(crate) judges: Fingerprint,
     pub(crate) part: Part,
     /// What contradicts the chain, among the rows that train and those that validate.
     pub(crate) violations: [(Rows, Vec<Violation>); 2],
@@ -71,7 +73,8 @@ impl Survey {
         let violations = [(Rows::Train, of_train), (Rows::Validation, of_validation)]
             .map(|(part, found)| (part, found.unwrap_or_default()));
         let (rows, part) = (rows.finish(), part.finish("train"));
-        Ok(Self { steps, block_rows, rows, part, violations, initial_losses })
+        let judges = Fingerprint::of(validation)?;
+        Ok(Self { steps, block_rows, rows, judges, part, violations, initial_losses })
     }
 }
 

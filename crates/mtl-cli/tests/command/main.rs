@@ -20,6 +20,7 @@ mod life;
 mod look;
 mod memory;
 mod report;
+mod resume;
 mod sequences;
 mod serve;
 mod streaming;

@@ -125,6 +125,18 @@ impl Ran {
         String::from_utf8(self.output.stdout.clone()).unwrap()
     }
 
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8(self.output.stdout.clone()).unwrap()
+    }
+
+    /// It succeeded, and had something to note; what that was.
+    pub(crate) fn noted(&self) -> String {
+        let error = self.stderr();
+        assert_eq!(self.output.status.code(), Some(0), "{}: {error}", self.arguments);
+        assert!(error.starts_with("note: "), "{}: found {error}", self.arguments);
+        error
+    }
+
     /// Its standard output as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.ok()).unwrap()
