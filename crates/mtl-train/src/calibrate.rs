@@ -58,6 +58,9 @@ pub struct CalibratedOutput {
     /// Why nothing was fitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
+    /// Whether the map that the model had before stays, since there was nothing to fit another to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 impl CalibrationConfig {
@@ -105,7 +108,8 @@ impl CalibrationConfig {
 }
 
 /// Fits a calibration to rows and gives it to the model, in place of any that it has. An
-/// output that cannot be fitted keeps its correction for sampled negatives, if it has one.
+/// output that cannot be fitted keeps its correction for sampled negatives, if it has one; one whose rows
+/// are all of one class keeps the map that it had.
 ///
 /// # Errors
 /// Settings that do not fit the model, rows without a feature that the model reads, what is wrong with
@@ -134,7 +138,8 @@ pub fn calibrate<R: RowSource + ?Sized>(
         let (predicted, labels) = (predicted.to_vec(), &scored.labels[&measure.name]);
         let weights = scored.weights.as_deref().map(Into::into);
         let rows = FitRows::new(labels, &predicted, weights);
-        let (calibrator, done) = fit_one(measure, method, sampling, rows, sampled)?;
+        let earlier = model.calibration().of(&measure.output);
+        let (calibrator, done) = fit_one(measure, (method, sampling, earlier), rows, sampled)?;
         if calibrator != Calibrator::default() {
             calibration.insert(&measure.output, calibrator);
         }
@@ -146,21 +151,24 @@ pub fn calibrate<R: RowSource + ?Sized>(
 
 fn fit_one(
     measure: &Measure,
-    method: Method,
-    sampling: Option<NegativeSampling>,
+    (method, sampling, earlier): (Method, Option<NegativeSampling>, Option<&Calibrator>),
     rows: mtl_calibrate::Result<FitRows>,
     sampled: Sampled,
 ) -> Result<(Calibrator, CalibratedOutput)> {
     let correction = Calibrator::new(sampling, None)?;
     let (task, output) = (measure.name.clone(), measure.output.clone());
+    let (before, after) = (None, None);
     let mut done =
-        CalibratedOutput { task, output, method, before: None, after: None, skipped: None };
+        CalibratedOutput { task, output, method, before, after, skipped: None, kept: false };
     let whole = match rows {
         Ok(rows) => rows,
         // A rare task may have no positive row to learn from; the others are calibrated all the same.
         Err(error @ mtl_calibrate::Error::OneClass { .. }) => {
             done.skipped = Some(error.to_string());
-            return Ok((correction, done));
+            // Rows that tell nothing of a task take nothing away from it.
+            let earlier = earlier.filter(|e| e.map().is_some() && method != Method::None);
+            done.kept = earlier.is_some();
+            return Ok((earlier.cloned().unwrap_or(correction), done));
         }
         Err(error) => return Err(error.into()),
     };

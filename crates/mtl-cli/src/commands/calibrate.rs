@@ -20,6 +20,10 @@ pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
     let outputs = calibrate(&mut model, &rows, &config, sampled)
         .map_err(|error| located_in(error.into(), &args.data, &options))?;
     model.save_calibration(&args.model)?;
+    for CalibratedOutput { task, skipped, .. } in outputs.iter().filter(|output| output.kept) {
+        let reason = skipped.as_deref().unwrap_or_default();
+        tell!("note: {task} keeps the calibration that it had: {reason}");
+    }
     if json {
         return render::json(&outputs);
     }
@@ -65,7 +69,7 @@ pub(crate) fn print_calibration(outputs: &[CalibratedOutput]) {
         Some((output.task.as_str(), output.before.as_ref()?, output.after.as_ref()?))
     });
     print_changes(measured);
-    for output in outputs {
+    for output in outputs.iter().filter(|output| !output.kept) {
         if let Some(reason) = &output.skipped {
             say!("{} is not calibrated: {reason}", output.task);
         }

@@ -56,13 +56,15 @@ pub(crate) fn read_options(folder: &Path) -> anyhow::Result<ReadOptions> {
     Ok(config.data.read_options()?)
 }
 
-/// The rows of a file with labels: of more than a block, a stream.
+/// The rows of a file with labels, at least one: of more than a block, a stream.
 pub(crate) fn labelled(
     model: &Model,
     options: &ReadOptions,
     file: &Path,
 ) -> anyhow::Result<Box<dyn RowSource>> {
-    Ok(read_rows(file, model.schema(), options, STREAM_BLOCK_ROWS)?)
+    let rows = read_rows(file, model.schema(), options, STREAM_BLOCK_ROWS)?;
+    anyhow::ensure!(!rows.is_empty(), "{}: there are no rows, expected some", file.display());
+    Ok(rows)
 }
 
 /// Writes the figures of a report where they are asked for.

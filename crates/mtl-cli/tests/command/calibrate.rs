@@ -1,6 +1,6 @@
 //! Calibration: by the configuration after training, and by a command of its own.
 
-use crate::support::{CONFIG, Home, with_model};
+use crate::support::{CONFIG, Home, csv, rows, with_model};
 
 #[test]
 fn training_calibrates_on_validation_rows_and_says_what_it_did() {
@@ -47,6 +47,36 @@ fn a_trained_model_is_calibrated_on_a_file() {
     assert!(!home.path("m/calibration.toml").exists(), "none takes it away");
     home.mtl("predict m --data log.csv --out again.csv").ok();
     assert!(home.text("raw.csv") == home.text("again.csv"));
+}
+
+/// Rows of one class of a task say nothing of it, and take nothing away.
+#[test]
+fn a_map_stays_where_there_is_nothing_to_fit_another_to() {
+    let home = with_model();
+    home.mtl("calibrate m --data log.csv --method platt").ok();
+    let before = home.text("m/calibration.toml");
+    home.write("none.csv", &csv(&[]));
+    home.mtl("calibrate m --data none.csv --method platt").fails("none.csv: there are no rows");
+    assert_eq!(home.text("m/calibration.toml"), before);
+    let mut rows = rows(400);
+    rows.iter_mut().for_each(|row| row[6] = "0".to_owned());
+    home.write("one.csv", &csv(&rows));
+    let said = home.mtl("calibrate m --data one.csv --method platt");
+    let noted = said.noted();
+    assert!(noted.starts_with("note: buy keeps the calibration that it had: "), "{noted}");
+    assert_eq!(noted.lines().count(), 1, "{noted}");
+    assert!(said.stdout().contains("wrote 2 calibrated outputs to m"), "{}", said.stdout());
+    let of = |text: &str, output: &str| {
+        let table = text.split('[').find(|table| table.starts_with(output));
+        table.map(str::to_owned).unwrap_or_else(|| panic!("{output} is not in {text}"))
+    };
+    let after = home.text("m/calibration.toml");
+    assert_eq!(of(&after, "p_buy"), of(&before, "p_buy"));
+    assert_ne!(of(&after, "p_click"), of(&before, "p_click"));
+    // What never was cannot stay.
+    home.mtl("calibrate m --data one.csv --method none").ok();
+    let text = home.mtl("calibrate m --data one.csv --method platt").ok();
+    assert!(text.contains("buy is not calibrated: "), "{text}");
 }
 
 #[test]
