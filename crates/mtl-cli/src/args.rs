@@ -79,7 +79,7 @@ pub(crate) struct GenerateArgs {
     /// Number of rows
     #[arg(long, value_name = "N")]
     pub(crate) rows: u64,
-    /// The file to write: .parquet, .csv or .csv.gz
+    /// The file to write, which is not there yet: .parquet, .csv or .csv.gz
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Another seed is another world
@@ -412,7 +412,7 @@ pub(crate) struct PredictArgs {
     /// The file to predict (CSV, CSV.gz or Parquet); labels are not read
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
-    /// The file to write (.csv or .parquet): a row for each row, in order
+    /// The file to write (.csv or .parquet), another than that of `--data`: a row for each row, in order
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// The inputs of the products of dense layers
@@ -454,7 +454,7 @@ pub(crate) struct ExportArgs {
     /// The form
     #[arg(long, value_enum)]
     pub(crate) format: ExportFormat,
-    /// The file to write
+    /// The file to write: .safetensors or .onnx, as `--format` says
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }

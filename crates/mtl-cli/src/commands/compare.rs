@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::Context;
 use mtl_train::{
     Compared, Contender, Finished, MissingRuns, Observer, Results, TrainConfig, compare_and,
 };
@@ -11,7 +10,7 @@ use mtl_train::{
 use crate::args::CompareArgs;
 use crate::commands::methods::Method;
 use crate::commands::nesting::located;
-use crate::commands::predictions;
+use crate::commands::{outputs, predictions};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
 use crate::sources::{self, Models, Source};
@@ -39,12 +38,10 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
         (true, None) => 1,
         (false, None) => DEFAULT_SEEDS,
     };
-    if let Some(folder) = &args.out {
-        // Before hours of training, not after.
-        let made = std::fs::create_dir_all(folder);
-        made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    outputs::check_results(args.out.as_deref())?;
+    for folder in [&args.out, &args.figures.folder] {
+        commands::prepare_folder(folder.as_deref())?;
     }
-    commands::prepare_folder(args.figures.folder.as_deref())?;
     let names = match &args.data {
         Some(name) => vec![name.as_str()],
         None => DEFAULT_DATA.to_vec(),
@@ -64,17 +61,18 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> anyhow::Result<()> {
             }
             print(&results);
         }
+        let file = if i == 0 { "results.json".to_owned() } else { format!("results-{name}.json") };
         if let Some(folder) = &args.out {
-            let file =
-                if i == 0 { "results.json".to_owned() } else { format!("results-{name}.json") };
             let text = serde_json::to_string_pretty(&results)?;
             commands::write(&folder.join(&file), text.as_bytes())?;
-            if !json {
-                say!("\nwrote {}", folder.join(file).display());
-            }
         }
         all.push(results);
         report(args, &all)?;
+        if let Some(folder) = args.out.as_ref().filter(|_| !json) {
+            let predictions = args.write_predictions.then_some(predictions::FOLDER);
+            let files = [file.as_str(), commands::REPORT].into_iter().chain(predictions);
+            outputs::say_wrote(folder, files);
+        }
     }
     match (json, &all[..]) {
         (true, [one]) if names.len() == 1 => render::json(one)?,

@@ -13,15 +13,11 @@ use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
 use crate::commands::explain::Explained;
 use crate::commands::nesting::{self, located_in};
+use crate::commands::outputs;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
-    if let Some(folder) =
-        args.out.as_deref().filter(|folder| folder.join(commands::CONFIG).exists())
-    {
-        let expected = "expected another folder for what is measured now";
-        anyhow::bail!("--out {} is a model's folder, {expected}", folder.display());
-    }
+    outputs::check_results(args.out.as_deref())?;
     for folder in [&args.out, &args.figures.folder] {
         commands::prepare_folder(folder.as_deref())?;
     }
@@ -72,7 +68,7 @@ fn print(evaluated: &Evaluated, args: &EvaluateArgs) -> anyhow::Result<()> {
     print_metrics(&evaluated.evaluation);
     print_explained(&evaluated.evaluation, &evaluated.segments, evaluated.importance.as_ref());
     if let Some(folder) = &args.out {
-        say!("\nwrote {}", folder.join(commands::REPORT).display());
+        outputs::say_wrote(folder, [commands::METRICS, commands::REPORT]);
     }
     Ok(())
 }

@@ -1,18 +1,32 @@
 //! `mtl export`: a trained model in a form that other programs read.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use mtl_model::Model;
 use serde_json::json;
 
 use crate::args::{ExportArgs, ExportFormat};
+use crate::commands::outputs;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &ExportArgs, json: bool) -> anyhow::Result<()> {
+    check_ending(args)?;
+    outputs::check_beside_model(&args.out, &args.model)?;
     let model = Model::load(&args.model)?;
     match args.format {
         ExportFormat::Safetensors => safetensors(&model, args, json),
         ExportFormat::Onnx => onnx(&model, args, json),
     }
+}
+
+/// A name of another ending is that of another file: a model's, as likely as not.
+fn check_ending(args: &ExportArgs) -> anyhow::Result<()> {
+    let ending = match args.format {
+        ExportFormat::Safetensors => "safetensors",
+        ExportFormat::Onnx => "onnx",
+    };
+    let found = args.out.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+    ensure!(found, "--out {}: expected a name that ends in .{ending}", args.out.display());
+    Ok(())
 }
 
 fn safetensors(model: &Model, args: &ExportArgs, json: bool) -> anyhow::Result<()> {

@@ -5,9 +5,11 @@ use mtl_data::{correlated, funnel};
 use serde_json::json;
 
 use crate::args::{GenerateArgs, Generator};
+use crate::commands::outputs;
 use crate::render;
 
 pub(crate) fn run(args: &GenerateArgs, json: bool) -> anyhow::Result<()> {
+    outputs::check_new(&args.out)?;
     let style = ProgressStyle::with_template("{prefix:12} {bar:24} {pos}/{len} rows {elapsed:>4}");
     let bar = ProgressBar::new(args.rows);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

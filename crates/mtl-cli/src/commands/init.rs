@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use mtl_data::{ReadOptions, Reader};
 
 use crate::args::InitArgs;
+use crate::commands::outputs;
 use crate::render;
 use column::Column;
 use role::{Role, is_spoiled};
@@ -108,9 +109,7 @@ fn data_path(data: &Path, out: &Path) -> anyhow::Result<String> {
 fn write_new(path: &Path, content: &str) -> anyhow::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            anyhow::anyhow!("{} is there already, expected another --out", path.display())
-        }
+        ErrorKind::AlreadyExists => outputs::is_there(path),
         _ => anyhow::anyhow!("{}: {error}", path.display()),
     })?;
     file.write_all(content.as_bytes()).with_context(|| path.display().to_string())

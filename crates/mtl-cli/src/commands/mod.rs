@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod methods;
 pub(crate) mod nesting;
+pub(crate) mod outputs;
 pub(crate) mod predict;
 pub(crate) mod predictions;
 pub(crate) mod serve;

@@ -8,12 +8,15 @@ use mtl_model::Scorer;
 use serde_json::json;
 
 use crate::args::PredictArgs;
+use crate::commands::outputs;
 use crate::{commands, render};
 
 /// Rows that are in memory at a time; those of a row group of a Parquet file.
 const BLOCK_ROWS: usize = 1 << 18;
 
 pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
+    outputs::check_beside_data(&args.out, &args.data)?;
+    outputs::check_beside_model(&args.out, &args.model)?;
     let (model, options) = commands::open(&args.model)?;
     let model = Arc::new(model);
     let mut scorer = Scorer::with_precision(Arc::clone(&model), args.precision.precision());

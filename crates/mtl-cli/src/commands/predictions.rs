@@ -9,7 +9,7 @@ use mtl_model::Predictions;
 use mtl_train::{Finished, Scored};
 
 /// The folder of predictions in that of the results.
-const FOLDER: &str = "predictions";
+pub(crate) const FOLDER: &str = "predictions";
 
 /// Every output by name.
 pub(crate) fn columns(predictions: &Predictions) -> impl Iterator<Item = (String, RawColumn)> {

@@ -19,6 +19,7 @@ mod interrupt;
 mod life;
 mod look;
 mod memory;
+mod outputs;
 mod report;
 mod resume;
 mod sequences;

@@ -20,6 +20,7 @@ use mtl_train::{
 use self::candidates::{Candidate, candidates};
 use crate::args::SweepArgs;
 use crate::commands::nesting::located;
+use crate::commands::outputs;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
 use crate::{commands, one_line, render};
@@ -35,12 +36,10 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
     let monitors = monitors(args, &spec.measures()?)?;
     let seeds = seeds(args, config.train.seed)?;
     let candidates = candidates(args, &losses, (&config.train.loss, &spec), seeds.len())?;
-    if let Some(folder) = &args.out {
-        // Before hours of training, not after.
-        let made = std::fs::create_dir_all(folder);
-        made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    outputs::check_results(args.out.as_deref())?;
+    for folder in [&args.out, &args.figures.folder] {
+        commands::prepare_folder(folder.as_deref())?;
     }
-    commands::prepare_folder(args.figures.folder.as_deref())?;
     let interrupt = Interrupt::listen()?;
     let dataset = Loader::new(&config.data, config.features.clone(), config.labels()?).open()?;
     let Reported { part: reported, rows, .. } = dataset.reported().context(
@@ -151,6 +150,7 @@ fn monitors(args: &SweepArgs, measures: &[Measure]) -> anyhow::Result<[Monitor; 
     let [first, second] = <[String; 2]>::try_from(names).map_err(|names| {
         anyhow::anyhow!("--metrics names {}, expected two, separated by a comma", names.len())
     })?;
+    anyhow::ensure!(first != second, "--metrics names `{first}` twice, expected two metrics");
     let parse = |name: String| {
         Monitor::parse(&name, measures)
             .map_err(|expected| anyhow::anyhow!("--metrics: `{name}`, expected {expected}"))
@@ -328,8 +328,7 @@ fn print(sweep: &Sweep, out: Option<&Path>) {
     if let Some(folder) = out {
         let svg = sweep.points.iter().any(|point| point.values.is_some()).then_some("sweep.svg");
         let files = ["sweep.json"].into_iter().chain(svg).chain([commands::REPORT]);
-        let files: Vec<_> = files.map(|file| folder.join(file).display().to_string()).collect();
-        say!("\nwrote {}", files.join(", "));
+        outputs::say_wrote(folder, files);
     }
 }
 
