@@ -292,6 +292,9 @@ fn write_folder_of(folder: &Path, files: &[Written<'_>], there: &[There<'_>]) ->
     for (name, from) in there {
         // A link costs neither time nor room; not every file system has them.
         let path = new.path().join(name);
+        // A name may lie in a folder of the folder's.
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        made.map_err(|error| in_file(&path, error))?;
         let put = fs::hard_link(from, &path).or_else(|_| {
             fs::copy(from, &path)?;
             fs::File::open(&path)?.sync_all()
@@ -399,8 +402,9 @@ mod tests {
         let home = tempfile::tempdir()?;
         let (folder, large) = (home.path().join("model"), home.path().join("large"));
         fs::write(&large, b"4")?;
-        write_folder_of(&folder, &[("a", b"5")], &[("state", &large)])?;
+        write_folder_of(&folder, &[("a", b"5")], &[("state", &large), ("b/state", &large)])?;
         assert_eq!(fs::read(folder.join("state"))?, b"4");
+        assert_eq!(fs::read(folder.join("b/state"))?, b"4");
         fs::remove_file(&large)?;
         assert_eq!(fs::read(folder.join("state"))?, b"4");
         let error = write_folder_of(&folder, &[], &[("state", &large)]).expect_err("it is gone");

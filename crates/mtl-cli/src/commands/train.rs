@@ -1,5 +1,8 @@
 //! `mtl train`: one model, from a configuration to a folder.
 
+mod kept;
+mod lock;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,25 +14,26 @@ use mtl_train::{
     measure_with_truth, summarise,
 };
 
+use self::kept::Kept;
+use self::lock::Lock;
 use crate::args::TrainArgs;
 use crate::commands::CONFIG;
 use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::{print_explained, print_metrics};
 use crate::commands::explain::Explained;
 use crate::commands::nesting::located;
+use crate::commands::outputs::STATE;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::Bar;
 use crate::{commands, render};
-
-/// The state from which training can be resumed.
-const STATE: &str = "training.bin";
 
 pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let mut config = RunConfig::read(&args.config)?;
     let spec = config.named_model()?;
     mtl_model::prepare_folder(&args.out)?;
+    let _lock = Lock::of(&args.out)?;
     // Beside the model, where there must be room for it anyway.
-    config.train.kept.folder = Some(beside(&args.out));
+    config.train.kept.folder = Some(parent(&args.out));
     commands::prepare_folder(args.figures.folder.as_deref())?;
     let interrupt = Interrupt::listen()?;
     let weights = args.init.as_deref().map(read).transpose()?;
@@ -153,7 +157,7 @@ fn rows_to_look_at<'d>(
     Ok(Box::new(first.transpose()?.unwrap_or_default().into_owned()))
 }
 
-/// The model's folder, with what training adds to it; `state` is that in which the run ended.
+/// The model's folder, with what training adds to it and what stays of the one before; `state` is that in which the run ended.
 fn save(model: &Model, trained: &Trained, state: &Partial, args: &TrainArgs) -> anyhow::Result<()> {
     let metrics = serde_json::to_string_pretty(trained)?;
     let report = mtl_report::trained(trained)?;
@@ -163,7 +167,10 @@ fn save(model: &Model, trained: &Trained, state: &Partial, args: &TrainArgs) -> 
         (commands::METRICS, metrics.as_bytes()),
         (commands::REPORT, page.as_bytes()),
     ];
-    model.save_with(&args.out, &more, &[(STATE, &state.0)])?;
+    let kept = Kept::of(&args.out, model)?;
+    let there: Vec<_> = kept.files().chain([(STATE, state.0.as_path())]).collect();
+    model.save_with(&args.out, &more, &there)?;
+    kept.tell();
     commands::write_figures(&report, &args.figures)
 }
 
@@ -171,8 +178,7 @@ fn save(model: &Model, trained: &Trained, state: &Partial, args: &TrainArgs) -> 
 /// written, which is left alone.
 fn rescue(error: mtl_train::Error, model: &Model, args: &TrainArgs) -> anyhow::Error {
     let mtl_train::Error::Stopped { left, .. } = error else { return error.into() };
-    let name = args.out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = args.out.with_file_name(format!("{name}.last-good"));
+    let folder = beside(&args.out, "last-good");
     let config = std::fs::read(&args.config).unwrap_or_default();
     match model.save(&folder, &[(CONFIG, &config)]) {
         Ok(()) => anyhow::anyhow!("{error}; {left} are in {}", folder.display()),
@@ -190,9 +196,15 @@ fn interrupted((epoch, steps): (usize, usize), partial: &Partial, args: &TrainAr
 }
 
 /// The folder that another lies in.
-fn beside(folder: &Path) -> PathBuf {
+fn parent(folder: &Path) -> PathBuf {
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// A file beside a folder, named after it.
+fn beside(folder: &Path, name: &str) -> PathBuf {
+    let of = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    folder.with_file_name(format!("{of}.{name}"))
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -244,8 +256,7 @@ struct Partial(PathBuf);
 
 impl Partial {
     fn beside(out: &Path) -> Self {
-        let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        Self(out.with_file_name(format!("{name}.{STATE}")))
+        Self(beside(out, STATE))
     }
 
     /// The state of an interrupted run, or else of the ended one in the folder.

@@ -82,6 +82,23 @@ fn a_signal_saves_and_resuming_gives_the_bits_of_a_run_without_it() {
 }
 
 #[test]
+fn a_folder_is_trained_into_by_one_at_a_time() {
+    let home = Home::new();
+    home.write("long.toml", &epochs(4_000));
+    let mut first = started(&home, TRAIN, STATE);
+    let expected = "m: another `mtl train` is writing it, expected another --out";
+    home.mtl("train run.toml --out m").fails(expected);
+    home.mtl("train run.toml --out ./m --resume").fails(expected);
+    home.mtl("train run.toml --out other").ok();
+    // One that is killed leaves its file, and holds nobody up.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(home.path("m.training.lock").exists());
+    home.mtl("train run.toml --out m").ok();
+    assert!(!home.path("m.training.lock").exists());
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let home = Home::new();
     // One step an epoch, of some tenths of a second.
