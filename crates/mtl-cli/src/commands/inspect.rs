@@ -1,7 +1,6 @@
 //! `mtl inspect`: what a trained model is made of.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 use mtl_data::read_table;
@@ -75,7 +74,7 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     if args.tensors {
         return tensors(&model, json);
     }
-    let noted = Noted::read(&args.model)?;
+    let noted = Noted::read(args)?;
     let gates = match &args.data {
         Some(file) => {
             gates(&model, &read_table(file, model.schema(), &options, Targets::Ignored)?)?
@@ -207,15 +206,24 @@ fn groups(model: &Model) -> Vec<Group> {
 }
 
 /// What training noted in the folder's `metrics.json`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Noted {
     gates: Vec<Gate>,
     history: History,
 }
 
 impl Noted {
-    fn read(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join(commands::METRICS);
+    /// Without that file the model is as good as with it: what is in it is all that is not shown.
+    fn read(args: &InspectArgs) -> anyhow::Result<Self> {
+        let path = args.model.join(commands::METRICS);
+        if !path.exists() {
+            let gates = match args.data {
+                Some(_) => "",
+                None => " gates (measured with --data FILE) or",
+            };
+            tell!("note: there is no {}, and so no{gates} last epoch to show", path.display());
+            return Ok(Self::default());
+        }
         let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
         serde_json::from_slice(&text).with_context(|| path.display().to_string())
     }
