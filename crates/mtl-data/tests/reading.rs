@@ -339,8 +339,7 @@ fn several_files_are_one_after_the_other() {
     let b = config.train.paths()[0].clone();
     let c = write(&folder, "c.csv", format!("{header}\n{second}"));
     config.train = Files::Many(vec![b, c]);
-    config.validation =
-        Some(Files::One(write(&folder, "d.csv", format!("{header}\n{second}"))));
+    config.validation = Some(Files::One(write(&folder, "d.csv", format!("{header}\n{second}"))));
     let data = loaded(config).unwrap();
     assert_eq!((&data.schema, &data.train), (&whole.schema, &whole.train));
     assert_eq!(data.validation, whole.train.select(&[2, 3]));

@@ -128,10 +128,7 @@ fn a_stream_is_the_table_in_blocks() {
     check_same(ALL, Some(90));
     let by_day = "train = 'day-*'\nsplit = {by = 'column', column = 'day', validation_from = 2, test_from = 4}";
     check_same(by_day, Some(16));
-    check_same(
-        "train = 'day-1.csv'\nvalidation = 'day-3.csv'\ntest = 'day-2.parquet'",
-        Some(16),
-    );
+    check_same("train = 'day-1.csv'\nvalidation = 'day-3.csv'\ntest = 'day-2.parquet'", Some(16));
 }
 
 #[test]
@@ -269,7 +266,10 @@ fn a_file_trained_and_validated_or_was_split_from_its_double() {
     let twice = "day-3.csv: is twice in `train` of [data]";
     fails("train = ['day-*', 'day-3.csv']", twice);
     fails("train = ['day-3.csv', 'day-3.csv']\nsplit = {by = 'random'}", twice);
-    fails("train = 'day-*'\ntest = 'day-3.csv'", "day-3.csv: is in `train` and in `test` of [data]");
+    fails(
+        "train = 'day-*'\ntest = 'day-3.csv'",
+        "day-3.csv: is in `train` and in `test` of [data]",
+    );
     fails(
         "train = 'day-3.csv'\nvalidation = 'day-3.csv'",
         "day-3.csv: is in `train` and in `validation` of [data]",

@@ -11,8 +11,9 @@ use crate::commands::nesting::located_in;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &CalibrateArgs, json: bool) -> anyhow::Result<()> {
-    // What calibration there is may be of other weights; it is replaced anyway.
-    let mut model = Model::load_uncalibrated(&args.model)?;
+    // A calibration of other weights keeps no model from having another; one of these weights stays where
+    // the rows have nothing to say.
+    let mut model = Model::load(&args.model).or_else(|_| Model::load_uncalibrated(&args.model))?;
     let options = commands::read_options(&args.model)?;
     let config = config(args)?;
     let rows = commands::labelled(&model, &options, &args.data)?;
