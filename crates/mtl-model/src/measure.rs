@@ -141,6 +141,28 @@ impl Model {
         outputs.map(|(name, _)| (name.clone(), !regression(name))).collect()
     }
 
+    /// The names of the outputs in the order of the configuration, which is that of display alone: tasks
+    /// (of one with classes these, as they are sorted), the chain's events, its conditional probabilities.
+    pub fn output_order(&self) -> Vec<String> {
+        let tasks = self.spec().tasks.iter().flat_map(|task| match task.label_kind() {
+            LabelKind::Multiclass => {
+                let classes = task.classes(self.schema()).iter();
+                classes.map(|class| task.class_output(class)).collect()
+            }
+            _ => vec![format!("p_{}", task.name)],
+        });
+        let chain = self.chain().into_iter().flat_map(|chain| {
+            let events = chain.events().iter().map(|event| event.output.clone());
+            events.chain(chain.conditionals().iter().map(|c| c.name().to_owned()))
+        });
+        let listed: Vec<String> = tasks.chain(chain).collect();
+        let place = |name: &String| listed.iter().position(|l| l == name).unwrap_or(listed.len());
+        let outputs = self.graph().outputs().iter();
+        let mut names: Vec<String> = outputs.map(|(name, _)| name.clone()).collect();
+        names.sort_by_key(place);
+        names
+    }
+
     /// Everything the model is measured by: tasks in the order of the configuration, then the
     /// chain's labelled events, then its conditional probabilities.
     pub fn measures(&self) -> Vec<Measure> {

@@ -117,8 +117,7 @@ pub(crate) async fn load_again(app: Arc<App>) -> Result<(), Problem> {
 /// What a request must have and what it gets.
 async fn model(State(app): State<Arc<App>>) -> Response {
     let loaded = app.shared.loaded();
-    let outputs: Vec<&str> =
-        loaded.model.graph().outputs().iter().map(|(name, _)| name.as_str()).collect();
+    let outputs = loaded.model.output_order();
     let fields = loaded.inputs.columns();
     let architecture = &loaded.model.spec().model.name;
     let text = serde_json::json!({

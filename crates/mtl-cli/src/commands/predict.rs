@@ -18,28 +18,26 @@ pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
     outputs::check_beside_data(&args.out, &args.data)?;
     outputs::check_beside_model(&args.out, &args.model)?;
     let (model, options) = commands::open(&args.model)?;
+    let outputs = model.output_order();
     let model = Arc::new(model);
     let mut scorer = Scorer::with_precision(Arc::clone(&model), args.precision.precision());
-    let (mut file, mut names, mut rows) = (None::<ColumnWriter>, Vec::new(), 0);
+    let (mut file, mut rows) = (None::<ColumnWriter>, 0);
     let (data, schema) = (&args.data, model.schema());
     encode_blocks(data, schema, &options, Targets::Ignored, BLOCK_ROWS, |table| {
         let predictions = scorer.score(&table)?;
         rows += table.n_rows();
-        let columns = commands::predictions::columns(&predictions).collect();
+        let columns = commands::predictions::columns(&predictions, &outputs).collect();
         match &mut file {
             Some(file) => file.write(columns)?,
-            None => {
-                file = Some(ColumnWriter::create(&args.out, columns)?);
-                names = predictions.names().to_vec();
-            }
+            None => file = Some(ColumnWriter::create(&args.out, columns)?),
         }
         Ok::<_, anyhow::Error>(())
     })?;
     file.map(ColumnWriter::finish).transpose()?;
     let out = args.out.display().to_string();
     if json {
-        return render::json(&json!({ "rows": rows, "columns": names, "out": out }));
+        return render::json(&json!({ "rows": rows, "columns": outputs, "out": out }));
     }
-    say!("wrote {rows} rows of {} to {out}", names.join(", "));
+    say!("wrote {rows} rows of {} to {out}", outputs.join(", "));
     Ok(())
 }

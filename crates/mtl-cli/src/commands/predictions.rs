@@ -11,11 +11,15 @@ use mtl_train::{Finished, Scored};
 /// The folder of predictions in that of the results.
 pub(crate) const FOLDER: &str = "predictions";
 
-/// Every output by name.
-pub(crate) fn columns(predictions: &Predictions) -> impl Iterator<Item = (String, RawColumn)> {
-    let values = predictions.values();
-    let named = predictions.names().iter().enumerate();
-    named.map(move |(i, name)| (name.clone(), floats(values.column(i).iter().copied())))
+/// Outputs of these names, in this order.
+pub(crate) fn columns<'a>(
+    predictions: &'a Predictions,
+    names: &'a [String],
+) -> impl Iterator<Item = (String, RawColumn)> {
+    names.iter().filter_map(|name| {
+        let values = predictions.column(name)?;
+        Some((name.clone(), floats(values.iter().copied())))
+    })
 }
 
 /// Writes what a model of a comparison says about each row that it is reported on, with all that
@@ -41,7 +45,7 @@ pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow:
     }
     let labels = labels.iter();
     written.extend(labels.map(|(measure, y)| (format!("label_{measure}"), label(y))));
-    written.extend(columns(&predictions));
+    written.extend(columns(&predictions, &model.output_order()));
 
     let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder)

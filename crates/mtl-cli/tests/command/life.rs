@@ -38,7 +38,7 @@ fn predictions_are_a_row_for_each_row_in_order() {
     home.mtl("predict m --data log.csv --out p.csv").ok();
     let text = home.text("p.csv");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "p_buy,p_click,p_rating");
+    assert_eq!(lines[0], "p_click,p_buy,p_rating");
     assert_eq!(lines.len(), 1 + all.len());
     for line in &lines[1..] {
         let values: Vec<f64> = line.split(',').map(|v| v.parse().unwrap()).collect();
@@ -55,8 +55,8 @@ fn predictions_are_a_row_for_each_row_in_order() {
     assert_eq!(home.text("one-p.csv"), format!("{}\n{}\n", lines[0], lines[1]));
     home.write("none.csv", &csv(&[]));
     let said = home.mtl("predict m --data none.csv --out none-p.csv").ok();
-    assert_eq!(said, "wrote 0 rows of p_buy, p_click, p_rating to none-p.csv\n");
-    assert_eq!(home.text("none-p.csv"), "p_buy,p_click,p_rating\n");
+    assert_eq!(said, "wrote 0 rows of p_click, p_buy, p_rating to none-p.csv\n");
+    assert_eq!(home.text("none-p.csv"), "p_click,p_buy,p_rating\n");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn health_and_metrics() {
     assert_eq!(client.get("/healthz").body, "ok\n");
     let description = client.get("/model").json();
     assert_eq!(description["fields"], json!(["city", "price", "user"]));
-    assert_eq!(description["outputs"], json!(["p_buy", "p_click", "p_seconds"]));
+    assert_eq!(description["outputs"], json!(["p_click", "p_buy", "p_seconds"]));
     for _ in 0..3 {
         client.post("/score", &body());
     }
