@@ -415,6 +415,9 @@ pub(crate) struct PredictArgs {
     /// The file to write (.csv or .parquet), another than that of `--data`: a row for each row, in order
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Columns of FILE, separated by commas, to copy as they are to the front of the probabilities
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    pub(crate) keep: Vec<String>,
     /// The inputs of the products of dense layers
     #[arg(long, value_enum, default_value_t = Products::F32)]
     pub(crate) precision: Products,

@@ -6,7 +6,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    UInt64Array,
+};
 use arrow_schema::{DataType, Field, Schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -64,10 +67,12 @@ impl Drop for PartFile {
 /// Writes chunks of the same columns; each call makes a row group of a Parquet file, so memory is
 /// that of one call.
 ///
-/// Numbers with a point are written as 32-bit floats, which is what a table holds of them.
+/// Numbers with a point are written as 32-bit floats, which is what a table holds of them; those of the
+/// first `exact` columns as they are.
 pub(crate) struct ChunkWriter {
     file: PartFile,
     format: Format,
+    exact: usize,
 }
 
 impl fmt::Debug for ChunkWriter {
@@ -114,12 +119,12 @@ impl Write for Text {
 
 impl ChunkWriter {
     /// Begins a file with the columns of `like`, whose rows are not written.
-    pub(crate) fn create(path: &Path, like: &Chunk) -> Result<Self> {
+    pub(crate) fn create(path: &Path, like: &Chunk, exact: usize) -> Result<Self> {
         let (part, file) = PartFile::create(path)?;
         let name = path.to_string_lossy().to_lowercase();
         let format = if name.ends_with(".parquet") {
             let settings = WriterProperties::builder().set_compression(Codec::SNAPPY).build();
-            let writer = ArrowWriter::try_new(file, schema(like), Some(settings));
+            let writer = ArrowWriter::try_new(file, schema(like, exact), Some(settings));
             Format::Parquet(Box::new(writer.map_err(|error| unwritten(path, error))?))
         } else {
             let file = BufWriter::new(file);
@@ -130,20 +135,20 @@ impl ChunkWriter {
             writer.write_record(like.names()).map_err(|error| unwritten(path, error))?;
             Format::Csv(Box::new(writer))
         };
-        Ok(Self { file: part, format })
+        Ok(Self { file: part, format, exact })
     }
 
     /// Adds rows.
     pub(crate) fn write(&mut self, chunks: &[Chunk]) -> Result<()> {
-        let path = self.file.path();
+        let (path, exact) = (self.file.path(), self.exact);
         match &mut self.format {
             Format::Csv(writer) => chunks
                 .iter()
-                .try_for_each(|chunk| csv_rows(writer, chunk))
+                .try_for_each(|chunk| csv_rows(writer, chunk, exact))
                 .map_err(|error| unwritten(path, error)),
             Format::Parquet(writer) => chunks
                 .iter()
-                .try_for_each(|chunk| writer.write(&batch(chunk)?))
+                .try_for_each(|chunk| writer.write(&batch(chunk, exact)?))
                 .and_then(|()| writer.flush())
                 .map_err(|error| unwritten(path, error)),
         }
@@ -170,11 +175,15 @@ fn unwritten(path: &Path, error: impl std::error::Error + Send + Sync + 'static)
     Error::io(path, io::Error::other(error))
 }
 
-fn csv_rows(writer: &mut csv::Writer<Text>, chunk: &Chunk) -> csv::Result<()> {
+fn csv_rows(writer: &mut csv::Writer<Text>, chunk: &Chunk, exact: usize) -> csv::Result<()> {
+    // One that is a 32-bit float has that one's digits, which are fewer.
+    let is_narrow = |value: f64| f64::from(value as f32) == value;
     for row in 0..chunk.n_rows() {
-        for (_, column) in chunk.columns() {
+        for (i, (_, column)) in chunk.columns().iter().enumerate() {
             match column.cell(row) {
-                Cell::Float(value) => writer.write_field((value as f32).to_string())?,
+                Cell::Float(value) if i >= exact || is_narrow(value) => {
+                    writer.write_field((value as f32).to_string())?
+                }
                 cell => writer.write_field(cell.to_string())?,
             }
         }
@@ -183,28 +192,40 @@ fn csv_rows(writer: &mut csv::Writer<Text>, chunk: &Chunk) -> csv::Result<()> {
     Ok(())
 }
 
-fn schema(chunk: &Chunk) -> Arc<Schema> {
-    let kind = |column: &RawColumn| match column.values() {
+fn schema(chunk: &Chunk, exact: usize) -> Arc<Schema> {
+    let kind = |i: usize, column: &RawColumn| match column.values() {
         Values::Integer(_) => DataType::Int64,
+        Values::Unsigned(_) => DataType::UInt64,
+        Values::Float(_) if i < exact => DataType::Float64,
         Values::Float(_) => DataType::Float32,
         Values::Boolean(_) => DataType::Boolean,
         _ => DataType::Utf8,
     };
-    let field = |(name, column): &(String, RawColumn)| Field::new(name, kind(column), true);
-    Arc::new(Schema::new(chunk.columns().iter().map(field).collect::<Vec<_>>()))
+    let columns = chunk.columns().iter().enumerate();
+    let fields = columns.map(|(i, (name, column))| Field::new(name, kind(i, column), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn batch(chunk: &Chunk) -> parquet::errors::Result<RecordBatch> {
-    let arrays = chunk.columns().iter().map(|(_, column)| array(column)).collect();
-    Ok(RecordBatch::try_new(schema(chunk), arrays)?)
+fn batch(chunk: &Chunk, exact: usize) -> parquet::errors::Result<RecordBatch> {
+    let columns = chunk.columns().iter().enumerate();
+    let arrays = columns.map(|(i, (_, column))| array(column, i < exact)).collect();
+    Ok(RecordBatch::try_new(schema(chunk, exact), arrays)?)
 }
 
-fn array(column: &RawColumn) -> ArrayRef {
+fn array(column: &RawColumn, exact: bool) -> ArrayRef {
     let there = |i: usize| !column.is_missing(i);
     match column.values() {
         Values::Integer(values) => {
             let value = |(i, value): (usize, &i64)| there(i).then_some(*value);
             Arc::new(values.iter().enumerate().map(value).collect::<Int64Array>())
+        }
+        Values::Unsigned(values) => {
+            let value = |(i, value): (usize, &u64)| there(i).then_some(*value);
+            Arc::new(values.iter().enumerate().map(value).collect::<UInt64Array>())
+        }
+        Values::Float(values) if exact => {
+            let value = |(i, value): (usize, &f64)| there(i).then_some(*value);
+            Arc::new(values.iter().enumerate().map(value).collect::<Float64Array>())
         }
         Values::Float(values) => {
             let value = |(i, value): (usize, &f64)| there(i).then_some(*value as f32);
@@ -245,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for ending in WRITABLE {
             let path = folder.path().join(format!("out{ending}"));
-            let mut writer = ChunkWriter::create(&path, &chunk()).unwrap();
+            let mut writer = ChunkWriter::create(&path, &chunk(), 0).unwrap();
             writer.write(&[chunk(), chunk()]).unwrap();
             writer.write(&[chunk()]).unwrap();
             writer.finish().unwrap();
@@ -271,7 +292,8 @@ mod tests {
     #[test]
     fn a_file_that_is_given_up_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = ChunkWriter::create(&folder.path().join("a.parquet"), &chunk()).unwrap();
+        let mut writer =
+            ChunkWriter::create(&folder.path().join("a.parquet"), &chunk(), 0).unwrap();
         writer.write(&[chunk()]).unwrap();
         drop(writer);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -58,7 +58,7 @@ pub(crate) trait Generate: Sync {
 
     /// All rows to a file; `progress` is told how many are written.
     fn write(&self, path: &Path, mut progress: impl FnMut(u64)) -> Result<()> {
-        let mut writer = ChunkWriter::create(path, &self.empty()?)?;
+        let mut writer = ChunkWriter::create(path, &self.empty()?, 0)?;
         let mut n_written = 0;
         self.for_each(|chunks| {
             writer.write(&chunks)?;

@@ -33,10 +33,22 @@ impl ColumnWriter {
     /// # Errors
     /// As of [`write_columns`].
     pub fn create(path: impl AsRef<Path>, first: Vec<(String, RawColumn)>) -> Result<Self> {
+        Self::keeping(path, first, 0)
+    }
+
+    /// The same, and floats of the first `exact` columns are written as the 64-bit ones that they are.
+    ///
+    /// # Errors
+    /// As of [`write_columns`].
+    pub fn keeping(
+        path: impl AsRef<Path>,
+        first: Vec<(String, RawColumn)>,
+        exact: usize,
+    ) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let first = chunk(&path, first)?;
         let names = first.names().into_iter().map(str::to_owned).collect();
-        let mut writer = ChunkWriter::create(&path, &first)?;
+        let mut writer = ChunkWriter::create(&path, &first, exact)?;
         writer.write(&[first])?;
         Ok(Self { path, names, writer })
     }
@@ -128,6 +140,36 @@ mod tests {
         assert!(error.ends_with("more rows have the columns q, expected p"), "{error}");
         drop(writer);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing else is left");
+    }
+
+    #[test]
+    fn a_column_that_is_kept_keeps_its_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        let time = 1_700_000_000.25;
+        for name in ["out.csv", "out.parquet"] {
+            let path = folder.path().join(name);
+            let id = RawColumn::new(Values::Unsigned(vec![u64::MAX; 3]));
+            let narrow = f64::from(0.1_f32);
+            let columns = vec![
+                ("id".to_owned(), id),
+                ("time".to_owned(), floats([time, 0.1, narrow])),
+                ("p".to_owned(), floats([time, 0.1, narrow])),
+            ];
+            ColumnWriter::keeping(&path, columns, 2).unwrap().finish().unwrap();
+            let reader = Reader::open(&path, &ReadOptions::default()).unwrap();
+            let chunk = reader.chunks(&["id", "time", "p"]).unwrap().next().unwrap().unwrap();
+            let value = |column: &str, row| match chunk.column(column).unwrap().cell(row) {
+                Cell::Text(text) => text.parse().unwrap(),
+                Cell::Float(value) => value,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(chunk.column("id").unwrap().cell(2).to_string(), u64::MAX.to_string());
+            assert_eq!((value("time", 0), value("time", 1)), (time, 0.1), "{name}");
+            assert_eq!(value("time", 2) as f32, 0.1, "{name}");
+            assert_eq!(value("p", 0) as f32, 1_700_000_000.0_f32, "{name}");
+        }
+        let text = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
+        assert!(text.contains("1700000000.25,") && text.contains(",0.1,0.1\n"), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod generate;
 pub(crate) mod importance;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod kept;
 pub(crate) mod methods;
 pub(crate) mod nesting;
 pub(crate) mod outputs;

@@ -8,6 +8,7 @@ use mtl_model::Scorer;
 use serde_json::json;
 
 use crate::args::PredictArgs;
+use crate::commands::kept::Kept;
 use crate::commands::outputs;
 use crate::{commands, render};
 
@@ -20,24 +21,27 @@ pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
     let outputs = model.output_order();
     let model = Arc::new(model);
+    let mut kept = Kept::open(&args.data, &options, &args.keep, &outputs)?;
     let mut scorer = Scorer::with_precision(Arc::clone(&model), args.precision.precision());
     let (mut file, mut rows) = (None::<ColumnWriter>, 0);
     let (data, schema) = (&args.data, model.schema());
     encode_blocks(data, schema, &options, Targets::Ignored, BLOCK_ROWS, |table| {
         let predictions = scorer.score(&table)?;
         rows += table.n_rows();
-        let columns = commands::predictions::columns(&predictions, &outputs).collect();
+        let mut columns = kept.next(table.n_rows())?;
+        columns.extend(commands::predictions::columns(&predictions, &outputs));
         match &mut file {
             Some(file) => file.write(columns)?,
-            None => file = Some(ColumnWriter::create(&args.out, columns)?),
+            None => file = Some(ColumnWriter::keeping(&args.out, columns, args.keep.len())?),
         }
         Ok::<_, anyhow::Error>(())
     })?;
     file.map(ColumnWriter::finish).transpose()?;
+    let names = [&args.keep[..], &outputs].concat();
     let out = args.out.display().to_string();
     if json {
-        return render::json(&json!({ "rows": rows, "columns": outputs, "out": out }));
+        return render::json(&json!({ "rows": rows, "columns": names, "out": out }));
     }
-    say!("wrote {rows} rows of {} to {out}", outputs.join(", "));
+    say!("wrote {rows} rows of {} to {out}", names.join(", "));
     Ok(())
 }

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use mtl_data::{ReadOptions, Reader};
 use parquet::arrow::ArrowWriter;
 
-use crate::support::{COLUMNS, CONFIG, Home, Row, csv_of, rows, trained};
+use crate::support::{COLUMNS, CONFIG, Home, Row, csv_of, rows, trained, with_model};
 
 #[test]
 fn threads_change_no_byte() {
@@ -99,6 +100,24 @@ fn csv_gz_and_parquet_give_the_same_model_and_predictions() {
         assert_eq!(home.text("p.csv"), model.text("by-format.csv"), "{file}");
         home.mtl(&format!("predict m --data {file} --out p.parquet")).ok();
         home.mtl(&format!("predict m --data {file} --out p.csv.gz")).ok();
+    }
+}
+
+#[test]
+fn kept_columns_of_a_parquet_file_keep_their_types() {
+    let home = with_model();
+    std::fs::write(home.path("log.parquet"), parquet(&rows(300))).unwrap();
+    home.mtl("predict m --data log.parquet --out k.parquet --keep user,price,city").ok();
+    let read = |file: &str| {
+        let options = ReadOptions::default();
+        let reader = Reader::open(home.path(file), &options).unwrap();
+        reader.chunks(&["user", "price", "city"]).unwrap().next().unwrap().unwrap()
+    };
+    let (before, after) = (read("log.parquet"), read("k.parquet"));
+    assert_eq!((after.n_rows(), after.names()), (300, vec!["user", "price", "city"]));
+    for name in ["user", "price", "city"] {
+        let (before, after) = (before.column(name).unwrap(), after.column(name).unwrap());
+        assert!((0..300).all(|row| before.cell(row) == after.cell(row)), "{name}");
     }
 }
 

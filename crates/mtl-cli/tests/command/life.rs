@@ -59,6 +59,29 @@ fn predictions_are_a_row_for_each_row_in_order() {
     assert_eq!(home.text("none-p.csv"), "p_click,p_buy,p_rating\n");
 }
 
+/// A row of predictions alone can be joined to nothing.
+#[test]
+fn columns_of_the_file_are_kept_as_they_are() {
+    let home = with_model();
+    home.mtl("predict m --data log.csv --out p.csv").ok();
+    let said = home.mtl("predict m --data log.csv --out k.csv --keep price,user").ok();
+    assert_eq!(said, "wrote 1200 rows of price, user, p_click, p_buy, p_rating to k.csv\n");
+    let kept = rows(1_200).into_iter().map(|row| format!("{},{}", row[4], row[0]));
+    let kept = std::iter::once("price,user".to_owned()).chain(kept);
+    let (plain, found) = (home.text("p.csv"), home.text("k.csv"));
+    let expected: Vec<String> = kept.zip(plain.lines()).map(|(k, p)| format!("{k},{p}")).collect();
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected);
+    home.write("none.csv", &csv(&[]));
+    home.mtl("predict m --data none.csv --out none-p.csv --keep user").ok();
+    assert_eq!(home.text("none-p.csv"), "user,p_click,p_buy,p_rating\n");
+    let predict = "predict m --data log.csv --out no.csv --keep";
+    home.mtl(&format!("{predict} usr"))
+        .fails("--keep has `usr`, expected a column of log.csv; did you mean `user`?");
+    home.mtl(&format!("{predict} user,user")).fails("--keep has `user` twice");
+    home.mtl("predict m --data k.csv --out no.csv --keep p_click").fails("like an output");
+    assert!(!home.path("no.csv").exists());
+}
+
 #[test]
 fn prediction_needs_features_alone_and_takes_values_never_seen() {
     let home = with_model();
