@@ -83,7 +83,7 @@ impl Interrupt {
         // It is held while the process ends, so that no training begins beside.
         let trains = self.trains();
         if !*trains && self.asked.load(Ordering::Relaxed) {
-            eprintln!("interrupted before the first step: there is nothing to save");
+            tell!("interrupted before the first step: there is nothing to save");
             process::exit(INTERRUPTED.into());
         }
         *trains

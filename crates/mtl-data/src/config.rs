@@ -269,7 +269,11 @@ impl DataConfig {
         Ok(())
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks what needs no file.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that cannot be, or not together.
+    pub fn check(&self) -> Result<()> {
         if self.train.paths().is_empty() {
             return Err(Error::setting("train", "empty", "at least one file"));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
@@ -33,7 +33,7 @@ impl CsvFile {
         let file = File::open(path).map_err(|error| Error::io(path, error))?;
         let name = path.to_string_lossy().to_lowercase();
         let input: Box<dyn Read + Send> = match name.ends_with(".gz") {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 18, file))),
+            true => Box::new(MultiGzDecoder::new(gzip(path, file)?)),
             false => Box::new(file),
         };
         let tab = name.trim_end_matches(".gz").ends_with(".tsv");
@@ -74,6 +74,18 @@ impl CsvFile {
     pub(crate) fn chunks(self, places: Vec<usize>, missing: Missing, rows: usize) -> CsvChunks {
         CsvChunks { file: self, places, missing, chunk_rows: rows, done: false }
     }
+}
+
+/// The file, if it begins as a gzip stream does; an empty one is cut short, as far as one can tell.
+fn gzip(path: &Path, file: File) -> Result<BufReader<File>> {
+    const MAGIC: [u8; 2] = [0x1f, 0x8b];
+    let mut input = BufReader::with_capacity(1 << 18, file);
+    let start = input.fill_buf().map_err(|error| Error::io(path, error))?;
+    if MAGIC.starts_with(&start[..start.len().min(MAGIC.len())]) {
+        return Ok(input);
+    }
+    let problem = "expected a gzip stream, or a name that does not end in .gz";
+    Err(Error::format(path, problem))
 }
 
 /// The rows of a CSV file, in chunks.

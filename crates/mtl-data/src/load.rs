@@ -14,7 +14,7 @@ use mtl_feature::{
 };
 
 use crate::held::{Held, Most};
-use crate::split::Part;
+use crate::split::{Part, of_file};
 use crate::stream::{SCORED_BLOCK_ROWS, Source};
 use crate::{
     DataConfig, Dataset, Error, Files, ReadOptions, Reader, Result, RowSource, STREAM_BLOCK_ROWS,
@@ -170,8 +170,9 @@ impl<'a> Loader<'a> {
 
         let mut held = Held::new(fitter).with_most(most).with_beside(&self.beside);
         for path in config.train.paths() {
+            let split = of_file(config.split.as_ref(), path, &options)?;
             for_each_chunk(path, &options, &columns, |chunk| {
-                held.take(config.split.as_ref(), path, chunk)
+                held.take(split.as_ref(), path, chunk)
             })?;
         }
         let first = config.train.paths().first();

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use mtl_feature::{Chunk, Rows};
 use parquet::arrow::ProjectionMask;
@@ -65,6 +65,21 @@ impl ParquetFile {
 
     pub(crate) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// How many units of a column of timestamps are a second; `None` of another column.
+    pub(crate) fn units_per_second(&self, column: &str) -> Option<i64> {
+        let schema = match &self.source {
+            Source::File(builder) => builder.schema(),
+            Source::Bytes(builder) => builder.schema(),
+        };
+        match schema.field_with_name(column).ok()?.data_type() {
+            DataType::Timestamp(TimeUnit::Second, _) => Some(1),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => Some(1_000),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Some(1_000_000),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => Some(1_000_000_000),
+            _ => None,
+        }
     }
 
     pub(crate) fn chunks(

@@ -5,7 +5,7 @@ use std::path::Path;
 use mtl_feature::Chunk;
 
 use crate::load::{Columns, for_each_chunk};
-use crate::split::{Part, rows_of};
+use crate::split::{Part, of_file, rows_of};
 use crate::{DataConfig, Files, ReadOptions, Result, Split};
 
 /// Where the rows of a part lie.
@@ -54,10 +54,11 @@ impl<'c> PartRows<'c> {
     ) -> Result<()> {
         let (mut all, mut go_on) = (0, true);
         for file in self.files.paths() {
+            let split = of_file(self.split, file, options)?;
             for_each_chunk(file, options, &columns(file)?, |chunk| {
                 let first = all;
                 all += chunk.n_rows() as u64;
-                if let Some(rows) = rows_of(self.split, self.part, file, chunk, first)? {
+                if let Some(rows) = rows_of(split.as_ref(), self.part, file, chunk, first)? {
                     go_on &= f(file, rows)?;
                 }
                 Ok(())

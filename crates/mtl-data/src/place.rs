@@ -90,6 +90,7 @@ mod tests {
         // Rows of files of their own, and those of a file alone, are not parted.
         let b = folder.path().join("b.csv");
         let mut own = config.clone();
+        own.train = Files::One(folder.path().join("a.csv"));
         (own.split, own.test) = (None, Some(Files::One(b.clone())));
         assert_eq!(place_of(&own, Part::Test, 1)?, place("b.csv", 3));
         let options = config.read_options()?;

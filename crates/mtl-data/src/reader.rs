@@ -87,6 +87,14 @@ impl Reader {
         }
     }
 
+    /// How many units of a column of timestamps are a second; `None` of another column.
+    pub(crate) fn units_per_second(&self, column: &str) -> Option<i64> {
+        match &self.kind {
+            Kind::Csv(_) => None,
+            Kind::Parquet(file) => file.units_per_second(column),
+        }
+    }
+
     /// Reads these columns, chunk by chunk; the others are not materialised.
     ///
     /// # Errors

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use mtl_feature::{Cell, Chunk, Key};
+use mtl_feature::{Cell, Chunk, Key, seconds_since_1970};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{Error, Result, Split};
+use crate::{Bound, Error, ReadOptions, Reader, Result, Split};
 
 /// What a row is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,31 @@ impl Part {
             Self::Test => "test",
         }
     }
+}
+
+/// How the rows of a file are parted. A bound that is a date or a time as text is, for a column of
+/// timestamps, the number that the file would have for it, in UTC and in the column's unit.
+pub(crate) fn of_file(
+    split: Option<&Split>,
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<Option<Split>> {
+    let Some(Split::Column { column, validation_from, test_from }) = split else {
+        return Ok(split.cloned());
+    };
+    let units = Reader::open(path, options)?.units_per_second(column);
+    let bound = |bound: &Option<Bound>| {
+        let text = bound.as_ref().map(Bound::key);
+        match (text, units) {
+            (Some(Key::Text(text)), Some(units)) => {
+                let number = seconds_since_1970(&text).and_then(|s| s.checked_mul(units));
+                number.map(Bound::Integer).or_else(|| bound.clone())
+            }
+            _ => bound.clone(),
+        }
+    };
+    let (validation_from, test_from) = (bound(validation_from), bound(test_from));
+    Ok(Some(Split::Column { column: column.clone(), validation_from, test_from }))
 }
 
 /// The rows of each part that a chunk of a file has rows of. It begins at row `first` of all rows.
@@ -142,7 +167,6 @@ mod tests {
     use mtl_feature::{RawColumn, Rows};
 
     use super::*;
-    use crate::Bound;
 
     #[test]
     fn random_parts_have_their_shares_and_do_not_depend_on_chunks() {

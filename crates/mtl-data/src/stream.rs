@@ -11,7 +11,7 @@ use std::thread::{JoinHandle, spawn};
 use mtl_feature::{Chunk, FeatureTable, Schema, Targets};
 
 use crate::load::Columns;
-use crate::split::{Part, rows_of};
+use crate::split::{Part, of_file, rows_of};
 use crate::{Blocks, Error, Files, ReadOptions, Reader, Result, RowSource, Split};
 
 /// Rows of a stream's block where nobody says how many.
@@ -101,13 +101,14 @@ impl Source {
         let encoder = self.schema.encoder(&names, Targets::Required)?;
         let (mut table, mut n_read, mut n_rows) = (encoder.table(), 0, 0);
         for path in self.files.paths() {
+            let split = of_file(self.split.as_ref(), path, &self.options)?;
             let reader = Reader::open(path, &self.options)?;
             self.columns.check(reader.names()).map_err(|error| Error::in_file(path, error))?;
             for chunk in reader.chunks(&names)? {
                 if output.is_stopped() {
                     return Ok(());
                 }
-                let mut rest = self.rows(path, chunk?, &mut n_read)?;
+                let mut rest = self.rows(split.as_ref(), path, chunk?, &mut n_read)?;
                 while let Some(chunk) = rest {
                     let (head, tail) = cut(chunk, output.block_rows - table.n_rows());
                     n_rows += head.n_rows() as u64;
@@ -133,10 +134,16 @@ impl Source {
         Ok(())
     }
 
-    fn rows(&self, path: &Path, chunk: Chunk, n_read: &mut u64) -> Result<Option<Chunk>> {
+    fn rows(
+        &self,
+        split: Option<&Split>,
+        path: &Path,
+        chunk: Chunk,
+        n_read: &mut u64,
+    ) -> Result<Option<Chunk>> {
         let first = *n_read;
         *n_read += chunk.n_rows() as u64;
-        match &self.split {
+        match split {
             None => Ok((chunk.n_rows() > 0).then_some(chunk)),
             Some(split) => rows_of(Some(split), self.part, path, chunk, first),
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float32Array, Float64Array, Int64Array,
-    RecordBatch, StringArray, UInt64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray, TimestampSecondArray, UInt64Array,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -147,6 +147,9 @@ fn gzip_reads_as_plain_and_a_cut_one_is_an_error() {
     check_error("c.csv.gz", cut, "the gzip stream is cut short, expected more of it");
     let error = load_one(&write(&folder, "d.csv.gz", GOOD)).unwrap_err();
     assert!(error.starts_with("DIR/d.csv.gz: expected a gzip stream"), "{error}");
+    // Shorter than the header of a stream.
+    let few = "expected a gzip stream, or a name that does not end in .gz";
+    check_error("e.csv.gz", "a,b\n", few);
 }
 
 #[test]
@@ -419,4 +422,55 @@ fn a_random_split_does_not_depend_on_chunks_and_covers_all_rows() {
     assert_eq!(split(1), data);
     assert_ne!(split(2).train.n_rows(), 0);
     assert_ne!(split(2), data);
+}
+
+#[test]
+fn timestamps_are_parted_by_a_date_or_a_time_whatever_their_unit() {
+    let folder = TempDir::new().unwrap();
+    let hours = [0_i64, 24, 47, 48, 60];
+    // From 8 January 2024.
+    let second = |hour: i64| 1_704_672_000 + 3_600 * hour;
+    let of_unit = |name: &str, array: ArrayRef| {
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5]));
+        parquet(&folder, name, vec![("user", ids), ("at", array)])
+    };
+    let units = |per_second: i64| hours.map(|hour| second(hour) * per_second).to_vec();
+    for path in [
+        of_unit("s.parquet", Arc::new(TimestampSecondArray::from(units(1)))),
+        of_unit("us.parquet", Arc::new(TimestampMicrosecondArray::from(units(1_000_000)))),
+    ] {
+        let check = |from: &str, to: &str, expected: [usize; 3]| {
+            let bound = |text: &str| Some(Bound::Text(text.to_owned()));
+            let (validation_from, test_from) = (bound(from), bound(to));
+            let split = Split::Column { column: "at".into(), validation_from, test_from };
+            let config = DataConfig::new(&path).split(split);
+            let data = load(&config, vec![FeatureSpec::categorical("user")], vec![]).unwrap();
+            assert_eq!(
+                [data.train, data.validation, data.test].map(|part| part.n_rows()),
+                expected
+            );
+        };
+        check("2024-01-09", "2024-01-10", [1, 2, 2]);
+        check("2024-01-09", "2024-01-10T12:00:00Z", [1, 3, 1]);
+        check("2024-01-09T01:00:00+01:00", "2024-01-10", [1, 2, 2]);
+    }
+}
+
+#[test]
+fn nan_in_an_id_or_a_label_says_how_to_make_it_a_missing_value() {
+    let folder = TempDir::new().unwrap();
+    let nan = || Arc::new(Float64Array::from(vec![1.0, f64::NAN])) as ArrayRef;
+    let ones = || Arc::new(Float64Array::from(vec![1.0, 1.0])) as ArrayRef;
+    for (user, click, column) in [(nan(), ones(), "user"), (ones(), nan(), "click")] {
+        let path = parquet(&folder, "a.parquet", vec![("user", user), ("click", click)]);
+        let (features, labels) =
+            (vec![FeatureSpec::categorical("user")], vec![LabelSpec::binary("click")]);
+        let error = load(&DataConfig::new(&path), features.clone(), labels.clone()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(&format!("row 2, column `{column}`: found `NaN`")), "{error}");
+        assert!(error.contains("list the value in `missing`"), "{error}");
+        let mut config = DataConfig::new(&path);
+        config.missing.push("NaN".to_owned());
+        load(&config, features, labels).unwrap();
+    }
 }

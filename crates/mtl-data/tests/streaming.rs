@@ -147,7 +147,7 @@ fn a_file_of_many_rows_is_a_stream_of_them() {
     let wrong = format!("{HEADER}{}", rows(0, 40)).replace("\nu6,", "\nu6,,,x,s,1,2\nu6,");
     fs::write(&file, wrong).unwrap();
     let error = read_rows(&file, &data.schema, &options, 3).unwrap_err().to_string();
-    assert!(error.ends_with("column `click`: found `x`, expected 0 or 1"), "{error}");
+    assert!(error.contains("column `click`: found `x`, expected 0 or 1 ("), "{error}");
 }
 
 #[test]

@@ -170,6 +170,7 @@ fn outcome(group: u64, ties: &mut dyn DoubleEndedIterator<Item = Tie>) -> Outcom
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NO_GROUP;
     use crate::oracle::{self, approx_eq};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -179,6 +180,21 @@ mod tests {
     const LABELS: [f64; 11] = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, f64::NAN];
     const PREDICTIONS: [f64; 11] = [0.5, 0.4, 0.6, 0.9, 0.8, 0.1, 0.1, 0.2, 0.3, 0.9, 0.1];
     const USERS: [u64; 11] = [1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 5];
+
+    #[test]
+    fn a_row_without_a_group_is_left_out() {
+        let mut users = USERS;
+        (users[1], users[8]) = (NO_GROUP, NO_GROUP);
+        let rows = BinaryRows::new(&LABELS, &PREDICTIONS).unwrap().with_groups(&users).unwrap();
+        let kept = |values: &[f64]| -> Vec<f64> {
+            (0..11).filter(|i| ![1, 8].contains(i)).map(|i| values[i]).collect()
+        };
+        let (labels, predictions) = (kept(&LABELS), kept(&PREDICTIONS));
+        let others: Vec<u64> = users.into_iter().filter(|&user| user != NO_GROUP).collect();
+        let apart = BinaryRows::new(&labels, &predictions).unwrap().with_groups(&others).unwrap();
+        assert_eq!(group_aucs(&rows), group_aucs(&apart));
+        assert_ne!(crate::auc(&rows), crate::auc(&apart), "all else counts them");
+    }
 
     #[test]
     fn by_hand_in_every_mode() {

@@ -39,7 +39,7 @@ pub use macro_mean::macro_mean;
 pub use measured::{Measured, Undefined};
 pub use regression::{RegressionReport, RegressionRows, mae, rmse};
 pub use report::{BinaryReport, ReportSettings};
-pub use rows::BinaryRows;
+pub use rows::{BinaryRows, NO_GROUP};
 pub use seeds::{PairedT, Summary, paired_t};
 pub use segments::{Segment, segments_by_name, segments_by_quantile};
 pub use top_k::{TopK, top_k};

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use crate::{BinaryRows, Column};
+use crate::{BinaryRows, Column, NO_GROUP};
 
 /// The counted rows of a task in ascending order of prediction.
 #[derive(Debug)]
@@ -82,16 +82,16 @@ pub(crate) enum Grouped {
 }
 
 impl Grouped {
-    /// `None` if the rows have no groups.
+    /// The rows that are in a group; `None` if the rows have no groups.
     pub(crate) fn new(rows: &BinaryRows<'_>) -> Option<Self> {
         let groups = rows.groups()?;
         Some(match rows.predictions() {
-            Column::F32(values) => Grouped::Single(sorted(rows, |row, label| {
+            Column::F32(values) => Grouped::Single(in_a_group(sorted(rows, |row, label| {
                 (groups[row], u64::pack(values[row], row, label))
-            })),
-            Column::F64(values) => Grouped::Double(sorted(rows, |row, label| {
+            }))),
+            Column::F64(values) => Grouped::Double(in_a_group(sorted(rows, |row, label| {
                 (groups[row], u128::pack(values[row], row, label))
-            })),
+            }))),
         })
     }
 
@@ -106,6 +106,12 @@ impl Grouped {
             Grouped::Double(entries) => map_groups(entries, weights, f),
         }
     }
+}
+
+/// `NO_GROUP` is the greatest number, so rows without a group are the last.
+fn in_a_group<E>(mut entries: Vec<(u64, E)>) -> Vec<(u64, E)> {
+    entries.truncate(entries.partition_point(|&(group, _)| group != NO_GROUP));
+    entries
 }
 
 fn map_groups<E: Entry, R: Send>(

@@ -8,6 +8,9 @@ use crate::{Column, Error};
 /// A row number and a label share 32 bits of a sort entry.
 const MAX_ROWS: usize = (1 << 31) - 1;
 
+/// The group of a row that is in no group.
+pub const NO_GROUP: u64 = u64::MAX;
+
 /// The rows of a binary task, checked once so that no metric has to check again.
 ///
 /// Labels are 0, 1 or NaN; NaN means that the label is missing. Predictions are probabilities or
@@ -95,7 +98,8 @@ impl<'a> BinaryRows<'a> {
         Ok(self.count())
     }
 
-    /// Gives every row a group, usually its user.
+    /// Gives every row a group, usually its user; [`NO_GROUP`] to a row that is in none. Metrics of
+    /// groups leave such a row out, all others count it.
     ///
     /// # Errors
     ///

@@ -162,6 +162,18 @@ pub fn is_datetime(cell: Cell<'_>) -> bool {
     moment(cell, None).is_ok_and(|moment| moment.is_some())
 }
 
+/// The instant that a text names, a date being its midnight and what has no offset being in UTC; `None`
+/// of a text that is no date and no time, or is a number.
+pub fn seconds_since_1970(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if text.parse::<f64>().is_ok() {
+        return None;
+    }
+    let utc = TimeZone::from(UtcOffset::from_minutes(0)?);
+    let Moment { days, seconds } = of_text(text, Some(&utc))?;
+    Some(days * DAY + seconds.unwrap_or(0))
+}
+
 const EXPECTED: &str = "a date or a time: 2026-11-24, 2026-11-24T18:30:00, 20261124, or seconds or \
                         milliseconds since 1970";
 

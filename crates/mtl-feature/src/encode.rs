@@ -8,9 +8,10 @@ use crate::datetime::age;
 use crate::key::key_of;
 use crate::number::{number_of, to_f32};
 use crate::schema::hashed_id;
+use crate::unseen::{Example, FEW, vocabulary_of};
 use crate::{
-    Cell, Chunk, Encoding, Error, FeatureTable, FittedFeature, LabelSpec, RawColumn, Result,
-    Schema, nearest_names,
+    Cell, Chunk, Encoding, Error, FeatureTable, FittedFeature, LabelSpec, NO_GROUP, RawColumn,
+    Result, Schema, nearest_names,
 };
 
 /// What is done about the columns that are not features: labels, group and weight.
@@ -125,10 +126,29 @@ impl<'a> Encoder<'a> {
         // whichever thread was faster.
         let encoded: Vec<Encoded> = encoded.into_iter().collect::<Result<_>>()?;
         for (job, encoded) in jobs.iter().zip(encoded) {
+            self.keep_example((job, &encoded), chunk, table);
             job.append(encoded, table);
         }
         table.n_rows += chunk.n_rows();
         Ok(())
+    }
+
+    /// Keeps a value that training did not know, of a feature of which the table has none yet.
+    fn keep_example(
+        &self,
+        (job, encoded): (&Job<'_>, &Encoded),
+        chunk: &Chunk,
+        table: &mut FeatureTable,
+    ) {
+        let (Job::Feature(feature, _), Encoded::Ids(ids)) = (job, encoded) else { return };
+        if ids.len() < FEW || table.example(feature.name()).is_some() {
+            return;
+        }
+        let vocabulary = vocabulary_of(feature, self.schema);
+        let example = vocabulary
+            .zip(chunk.column(feature.column()))
+            .and_then(|(vocabulary, column)| Example::of(column, ids, vocabulary));
+        table.examples.extend(example.map(|example| (feature.name().to_owned(), example)));
     }
 }
 
@@ -270,8 +290,10 @@ fn missing_marks(column: &RawColumn) -> Vec<f32> {
     (0..column.len()).map(|i| f32::from(u8::from(column.cell(i) == Cell::Missing))).collect()
 }
 
+/// A missing value is no group: its rows are of one user each, or of nobody.
 fn group(cell: Cell<'_>) -> std::result::Result<u64, &'static str> {
-    key_of(cell)?.map(|key| key.hash64()).ok_or("a value to group rows by")
+    // A value whose hash is the mark of no group takes the number below.
+    Ok(key_of(cell)?.map_or(NO_GROUP, |key| key.hash64().min(NO_GROUP - 1)))
 }
 
 fn weight(cell: Cell<'_>) -> std::result::Result<f32, &'static str> {

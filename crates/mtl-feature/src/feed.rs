@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 use mtl_nn::{Batch, Graph, Lists};
 
 use crate::input::{FEATURE_SLOT, GROUP_SLOT, LABEL_SLOT, WEIGHT_SLOT};
-use crate::{Error, FeatureTable, Result};
+use crate::{Error, FeatureTable, NO_GROUP, Result};
 
 /// A graph's slots bound to the columns of a table, once, by name.
 ///
@@ -115,13 +115,18 @@ impl<'t> Feed<'t> {
     }
 }
 
-/// The groups in 32 bits: numbered as they come.
+/// The groups in 32 bits: numbered as they come. A row without a group has a number of its own, and
+/// so is in no pair.
 fn group_numbers(table: &FeatureTable) -> Vec<u32> {
     let Some(groups) = table.groups() else { return vec![0; table.n_rows()] };
-    let mut numbers = HashMap::new();
-    let number = |group: &u64| {
-        let next = numbers.len() as u32;
-        *numbers.entry(*group).or_insert(next)
+    let (mut numbers, mut next) = (HashMap::new(), 0);
+    let number = |&group: &u64| {
+        let number = match group {
+            NO_GROUP => next,
+            group => *numbers.entry(group).or_insert(next),
+        };
+        next += u32::from(number == next);
+        number
     };
     groups.iter().map(number).collect()
 }
@@ -169,9 +174,21 @@ mod tests {
         let mut batch = Batch::for_graph(&graph);
         Feed::new(&graph, &table)?.fill_range(0, 4, &mut batch);
         assert_eq!(batch.ids[0], [0; 4]);
-        let table = table.with_groups(vec![u64::MAX, 5, u64::MAX, 5 + (1 << 32)])?;
+        let table = table.with_groups(vec![9, 5, 9, 5 + (1 << 32)])?;
         Feed::new(&graph, &table)?.fill(&[3, 2, 1, 0], &mut batch);
         assert_eq!(batch.ids[0], [2, 0, 1, 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_without_a_group_are_in_none_together() -> Result<()> {
+        let mut b = GraphBuilder::<f32>::new();
+        b.ids(GROUP_SLOT);
+        let graph = b.finish();
+        let table = FeatureTable::new(5).with_groups(vec![NO_GROUP, 5, NO_GROUP, 7, 5])?;
+        let mut batch = Batch::for_graph(&graph);
+        Feed::new(&graph, &table)?.fill_range(0, 5, &mut batch);
+        assert_eq!(batch.ids[0], [0, 1, 2, 3, 1]);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::count::KeyMap;
 use crate::key::{KeyRef, key_of};
-use crate::number::{number_of, to_f32};
+use crate::number::{NOT_A_NUMBER, number_of, to_f32};
 use crate::{Cell, Error, Key, Result};
 
 /// What values a label may have.
@@ -181,7 +181,14 @@ impl LabelSpec {
 
 fn binary(cell: Cell<'_>) -> std::result::Result<f32, &'static str> {
     const EXPECTED: &str = "0 or 1";
-    match number_of(cell).map_err(|_| EXPECTED)? {
+    const NAN: &str = "0 or 1 (list the value in `missing` if it marks a missing one)";
+    const WORD: &str = "0 or 1 (`positive` of a [[task]] names the values that count as 1)";
+    let number = number_of(cell).map_err(|expected| match cell {
+        _ if expected == NOT_A_NUMBER => NAN,
+        Cell::Text(_) => WORD,
+        _ => EXPECTED,
+    });
+    match number? {
         None => Ok(f32::NAN),
         Some(0.0) => Ok(0.0),
         Some(1.0) => Ok(1.0),
@@ -201,8 +208,12 @@ mod tests {
             assert_eq!(parse(Cell::Text(text)), Ok(label), "{text}");
         }
         assert!(parse(Cell::Missing).unwrap().is_nan());
-        for text in ["2", "-1", "0.5", "yes", "nan"] {
+        for text in ["2", "-1", "0.5"] {
             assert_eq!(parse(Cell::Text(text)), Err("0 or 1"), "{text}");
+        }
+        assert!(parse(Cell::Text("yes")).unwrap_err().contains("`positive` of a [[task]]"));
+        for cell in [Cell::Text("nan"), Cell::Float(f64::NAN)] {
+            assert!(parse(cell).unwrap_err().contains("list the value in `missing`"), "{cell:?}");
         }
     }
 

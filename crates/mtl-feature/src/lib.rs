@@ -26,12 +26,13 @@ mod spec;
 mod table;
 mod take;
 mod time_zone;
+mod unseen;
 mod vocabulary;
 
 pub use chunk::{Chunk, Rows};
 pub use column::{Cell, ListCell, RawColumn, TextColumn, Values};
 pub use cross::CROSS_SEPARATOR;
-pub use datetime::{DatePart, UtcOffset, is_datetime};
+pub use datetime::{DatePart, UtcOffset, is_datetime, seconds_since_1970};
 pub use encode::{Encoder, Targets};
 pub use error::{Error, Result, nearest_names};
 pub use feed::Feed;
@@ -44,8 +45,9 @@ pub use quantile::Quantiles;
 pub use schema::{CategoricalShape, Encoding, FittedFeature, Schema};
 pub use sequence::{AttentionConfig, Keep, Pooling, SEPARATOR};
 pub use spec::{FeatureKind, FeatureSpec, SchemaSpec, Transform};
-pub use table::FeatureTable;
+pub use table::{FeatureTable, NO_GROUP};
 pub use time_zone::TimeZone;
+pub use unseen::UnseenCounts;
 pub use vocabulary::Vocabulary;
 
 /// The id of a value that the training rows did not have, or had too rarely.

@@ -5,6 +5,10 @@ use crate::Cell;
 /// What a cell that should hold a number is told.
 pub(crate) const FINITE: &str = "a finite number";
 
+/// What a cell with a number that is none, such as NaN, is told.
+pub(crate) const NOT_A_NUMBER: &str =
+    "a finite number (list the value in `missing` if it marks a missing one)";
+
 /// The number in a cell, `None` if it is missing. True and false are 1 and 0.
 ///
 /// # Errors
@@ -21,7 +25,7 @@ pub(crate) fn number_of(cell: Cell<'_>) -> Result<Option<f64>, &'static str> {
     };
     match value.is_finite() {
         true => Ok(Some(value)),
-        false => Err("a finite number (list the value in `missing` if it marks a missing one)"),
+        false => Err(NOT_A_NUMBER),
     }
 }
 

@@ -2,7 +2,11 @@
 
 use mtl_nn::Lists;
 
+use crate::unseen::Example;
 use crate::{Error, Result};
+
+/// The group of a row that has none: it shares it with no other row.
+pub const NO_GROUP: u64 = u64::MAX;
 
 /// Encoded rows, column by column. Every kind of column is sorted by name, so nothing about a model
 /// depends on the order of a file or of a configuration.
@@ -17,6 +21,8 @@ pub struct FeatureTable {
     pub(crate) labels: Vec<(String, Vec<f32>)>,
     pub(crate) weights: Option<Vec<f32>>,
     pub(crate) groups: Option<Vec<u64>>,
+    /// Of features that have such, a value that training did not know: no part of the rows.
+    pub(crate) examples: Vec<(String, Example)>,
 }
 
 impl FeatureTable {
@@ -83,7 +89,7 @@ impl FeatureTable {
         Ok(self)
     }
 
-    /// Sets the rows' groups.
+    /// Sets the rows' groups; [`NO_GROUP`] for a row that is in none.
     ///
     /// # Errors
     /// [`Error::Length`].
@@ -128,9 +134,20 @@ impl FeatureTable {
         self.weights.as_deref()
     }
 
-    /// The rows' groups, if there are any: the same number for the same group.
+    /// The rows' groups, if there are any: the same number for the same group, [`NO_GROUP`] for a row
+    /// that is in none.
     pub fn groups(&self) -> Option<&[u64]> {
         self.groups.as_deref()
+    }
+
+    /// The number of rows that are in no group; 0 of a table without groups.
+    pub fn n_without_group(&self) -> usize {
+        self.groups.iter().flatten().filter(|&&group| group == NO_GROUP).count()
+    }
+
+    /// A value of a feature that training did not know, if one was kept.
+    pub(crate) fn example(&self, name: &str) -> Option<&Example> {
+        self.examples.iter().find(|(other, _)| other == name).map(|(_, example)| example)
     }
 
     /// The ids of a categorical feature.
@@ -184,6 +201,7 @@ impl FeatureTable {
             labels: pick_all(&self.labels, rows),
             weights: self.weights.as_ref().map(|weights| pick(weights, rows)),
             groups: self.groups.as_ref().map(|groups| pick(groups, rows)),
+            examples: self.examples.clone(),
         }
     }
 }

@@ -34,21 +34,22 @@ pub enum Error {
     },
     /// The values do not fit into memory.
     #[error(
-        "the values need {needed:.1} GiB of memory and {free:.1} are free; the largest table is \
-         `{table}` of {rows} × {dim} (fewer `hash_buckets`, a higher `min_count` or a smaller `dim` \
-         make it smaller)"
+        "the values need {needed:.1} GiB of memory and {free:.1} are free; the largest part is \
+         `{largest}` of {rows} × {columns} ({smaller} make it smaller)"
     )]
     Memory {
         /// GiB that are needed.
         needed: f64,
         /// GiB that are free.
         free: f64,
-        /// The path of the largest table.
-        table: String,
+        /// The path of the largest table or weights.
+        largest: String,
         /// Its rows.
         rows: usize,
         /// Its columns.
-        dim: usize,
+        columns: usize,
+        /// What would make it smaller.
+        smaller: &'static str,
     },
     /// The features do not fit.
     #[error(transparent)]

@@ -18,7 +18,7 @@ pub use calibration::Calibration;
 pub use error::{Error, Result};
 pub use folder::{prepare_folder, read_fusion, write_folder, write_fusion};
 pub use fusion::{Fusion, MAX_EXPONENT, MAX_WEIGHT};
-pub use measure::{Labels, Measure, Space, add_to_nesting};
+pub use measure::{Labels, Measure, Space, add_to_nesting, labels_of};
 pub use memory::check_memory;
 pub use model::{Model, Predictions};
 pub use parse::parse_table;

@@ -190,30 +190,40 @@ impl Model {
     /// # Errors
     /// [`crate::Error::Chain`] if the chain cannot read the labels.
     pub fn labels_of(&self, table: &FeatureTable) -> Result<Labels> {
-        let column = |name: &str| {
-            let found = table.label_of(name).map(<[f32]>::to_vec);
-            found.unwrap_or_else(|| vec![f32::NAN; table.n_rows()])
-        };
-        let mut labels: Labels =
-            self.spec().tasks.iter().map(|t| (t.name.clone(), column(&t.name))).collect();
-        let Some(chain) = self.chain() else { return Ok(labels) };
-        let columns: Labels =
-            chain.labels().into_iter().map(|name| (name.to_owned(), column(name))).collect();
-        let views =
-            columns.iter().map(|(name, values)| (name.clone(), values.as_slice())).collect();
-        let targets = chain.targets::<f32>(&views)?;
-        for c in chain.conditionals() {
-            let Some(event) = targets.get(c.event()) else { continue };
-            let given = targets.get(c.given());
-            let in_space = |row: usize| given.is_none_or(|given| given[row] == 1.0);
-            let label = |(row, &y): (usize, &f32)| if in_space(row) { y } else { f32::NAN };
-            labels.insert(c.name().to_owned(), event.iter().enumerate().map(label).collect());
-        }
-        for event in chain.events() {
-            if let Some(target) = targets.get(&event.name) {
-                labels.insert(event_name(event).to_owned(), target.clone());
-            }
-        }
-        Ok(labels)
+        labels_of(&self.spec().tasks, self.chain(), table)
     }
+}
+
+/// The label of each measure of tasks and a chain on a table's rows, as [`Model::labels_of`].
+///
+/// # Errors
+/// [`crate::Error::Chain`] if the chain cannot read the labels.
+pub fn labels_of(
+    tasks: &[TaskConfig],
+    chain: Option<&BehaviourGraph>,
+    table: &FeatureTable,
+) -> Result<Labels> {
+    let column = |name: &str| {
+        let found = table.label_of(name).map(<[f32]>::to_vec);
+        found.unwrap_or_else(|| vec![f32::NAN; table.n_rows()])
+    };
+    let mut labels: Labels = tasks.iter().map(|t| (t.name.clone(), column(&t.name))).collect();
+    let Some(chain) = chain else { return Ok(labels) };
+    let columns: Labels =
+        chain.labels().into_iter().map(|name| (name.to_owned(), column(name))).collect();
+    let views = columns.iter().map(|(name, values)| (name.clone(), values.as_slice())).collect();
+    let targets = chain.targets::<f32>(&views)?;
+    for c in chain.conditionals() {
+        let Some(event) = targets.get(c.event()) else { continue };
+        let given = targets.get(c.given());
+        let in_space = |row: usize| given.is_none_or(|given| given[row] == 1.0);
+        let label = |(row, &y): (usize, &f32)| if in_space(row) { y } else { f32::NAN };
+        labels.insert(c.name().to_owned(), event.iter().enumerate().map(label).collect());
+    }
+    for event in chain.events() {
+        if let Some(target) = targets.get(&event.name) {
+            labels.insert(event_name(event).to_owned(), target.clone());
+        }
+    }
+    Ok(labels)
 }

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use mtl_nn::Layout;
+use mtl_nn::{Layout, ParamSpec, TableSpec};
 
 use crate::{Error, Result};
 
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// themselves, or what an optimiser keeps of each. Where the system does not tell, all fits.
 ///
 /// # Errors
-/// [`Error::Memory`], naming the largest table.
+/// [`Error::Memory`], naming the largest part: a table, or a layer's weights.
 pub fn check_memory(layout: &Layout, copies: usize) -> Result<()> {
     match available() {
         None => Ok(()),
@@ -21,18 +21,24 @@ pub fn check_memory(layout: &Layout, copies: usize) -> Result<()> {
     }
 }
 
+/// What makes tables smaller.
+const TABLES: &str = "fewer `hash_buckets`, a higher `min_count` or a smaller `dim`";
+
+/// What makes layers smaller.
+const LAYERS: &str = "fewer units of the layers in [model]";
+
 fn fits(layout: &Layout, copies: usize, free: u64) -> Result<()> {
     let needed = layout.n_values() as u64 * size_of::<f32>() as u64 * copies as u64;
-    let largest = layout.tables().iter().max_by_key(|table| table.rows * table.dim);
+    let table = |t: &TableSpec| (t.path.clone(), (t.rows, t.dim), TABLES);
+    let dense = |p: &ParamSpec| (p.path.clone(), (p.rows, p.cols), LAYERS);
+    let all = layout.tables().iter().map(table).chain(layout.params().iter().map(dense));
+    let largest = all.max_by_key(|(_, (rows, columns), _)| *rows as u128 * *columns as u128);
     match largest.filter(|_| needed > free) {
         None => Ok(()),
-        Some(table) => Err(Error::Memory {
-            needed: gibibytes(needed),
-            free: gibibytes(free),
-            table: table.path.clone(),
-            rows: table.rows,
-            dim: table.dim,
-        }),
+        Some((largest, (rows, columns), smaller)) => {
+            let (needed, free) = (gibibytes(needed), gibibytes(free));
+            Err(Error::Memory { needed, free, largest, rows, columns, smaller })
+        }
     }
 }
 
@@ -78,8 +84,8 @@ mod tests {
         let needed = 8 * 4 * ((1 << 28) + (1 << 10));
         fits(b.layout(), 1, needed).unwrap();
         let error = fits(b.layout(), 1, needed - 1).unwrap_err().to_string();
-        let expected = "the values need 8.0 GiB of memory and 8.0 are free; the largest table is \
-                        `embedding.user.table` of 268435456 × 8";
+        let expected = "the values need 8.0 GiB of memory and 8.0 are free; the largest part is \
+                        `embedding.user.table` of 268435456 × 8 (fewer `hash_buckets`";
         assert!(error.starts_with(expected), "{error}");
         assert!(fits(b.layout(), 2, needed).is_err());
     }

@@ -8,6 +8,7 @@ use mtl_feature::{DatePart, FeatureKind, FeatureSpec, FeatureTable, LabelKind, M
 use mtl_model::add_to_nesting;
 use serde::Serialize;
 
+use crate::readiness::Readiness;
 use crate::{Result, RunConfig};
 
 /// A column that alone tells a label with an AUC above this is likely a leak: something that is
@@ -20,6 +21,8 @@ const LEAK: f64 = 0.95;
 pub struct Audit {
     /// Training, validation and test rows that were looked at.
     pub rows: [usize; 3],
+    /// Those among them that are in no group, since the column of groups is missing there.
+    pub without_group: [usize; 3],
     /// The features, in order of name.
     pub features: Vec<FeatureAudit>,
     /// The labels, in order of name.
@@ -31,6 +34,10 @@ pub struct Audit {
     pub chain: Option<ChainAudit>,
     /// Features that alone tell a label, the clearest first.
     pub leaks: Vec<Leak>,
+    /// What a run is not ended by, and is of little use with.
+    pub warnings: Vec<String>,
+    /// What `train` would end with an error before its first step.
+    pub refusals: Vec<String>,
 }
 
 /// A feature in training rows.
@@ -124,7 +131,8 @@ pub struct Leak {
 }
 
 /// Reads the files of a configuration, fits its schema and looks at both; of training rows that are
-/// streamed, at the first block.
+/// streamed, at the first block. The model is built as for training, but for its values, and what
+/// [`fit`](crate::fit) would refuse is told.
 ///
 /// # Errors
 /// Anything that is wrong with the configuration or a file.
@@ -148,13 +156,19 @@ pub fn audit(config: &RunConfig) -> Result<Audit> {
         .filter(|label| label.kind == LabelKind::Binary)
         .map(|label| label.name.as_str())
         .collect();
+    let parts = [&data.train, &data.validation, &data.test];
+    let chain = chain(config, &data)?;
+    let Readiness { refusals, warnings } = Readiness::of(config, &data, chain.as_ref())?;
     Ok(Audit {
         rows: [data.train.n_rows(), data.validation.n_rows(), data.test.n_rows()],
+        without_group: parts.map(FeatureTable::n_without_group),
         features: features_of(&data),
         labels: labels.iter().map(|label| label_of(&data, &label.name, label.kind)).collect(),
         nesting: nesting(&data.train, &binary),
-        chain: chain(config, &data)?,
+        chain,
         leaks: leaks(&data, &binary),
+        warnings,
+        refusals,
     })
 }
 

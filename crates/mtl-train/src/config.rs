@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mtl_data::DataConfig;
 use mtl_esm::ChainConfig;
-use mtl_feature::{FeatureSpec, LabelSpec};
+use mtl_feature::{FeatureSpec, LabelSpec, SchemaFitter, SchemaSpec};
 use mtl_model::{Measure, ModelSpec, ModelTable, TaskConfig, TaskLoss, parse_table};
 use mtl_nn::kernel::Precision;
 use mtl_nn::{OptimiserConfig, Rule};
@@ -130,6 +130,9 @@ impl TrainConfig {
         if self.learning_rate.is_some() && self.optimiser.is_some() {
             return wrong("`learning_rate` beside `optimiser`, expected `lr` inside it".to_owned());
         }
+        if let Some(rate) = self.learning_rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+            return wrong(format!("`learning_rate` is {rate}, expected a number > 0"));
+        }
         if let Err(error) = self.optimiser().check() {
             return wrong(error.to_string());
         }
@@ -220,7 +223,8 @@ impl RunConfig {
         let wrong = |message: String| Error::Config { file: "configuration".to_owned(), message };
         let whole = text.parse::<toml::Table>().map_err(|error| {
             let at = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            wrong(format!("line {at}: {}", error.message().replace('\n', " ")))
+            let message = error.message().replace('\n', " ");
+            wrong(too_large(&message, text).unwrap_or_else(|| format!("line {at}: {message}")))
         })?;
         let tables: Tables = parse_table(whole, "configuration")?;
         let Some(data) = tables.data else {
@@ -251,6 +255,7 @@ impl RunConfig {
         config.check_truths(&measures)?;
         config.check_leaks()?;
         config.check_pairs()?;
+        config.check_columns()?;
         config.train.loss.check(&config.model_spec("towers")?.loss_names()?)?;
         Ok(config)
     }
@@ -265,7 +270,35 @@ impl RunConfig {
             let message = format!("[model] has no `name`, expected one of {names}");
             return Err(Error::Config { file: self.file.clone(), message });
         };
-        self.model_spec(name)
+        self.model_spec(name).map_err(|error| self.in_file(error))
+    }
+
+    /// Its name in messages.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// An error about what the configuration says, with its file.
+    pub fn in_file(&self, error: Error) -> Error {
+        let message = match error {
+            Error::Config { message, .. } => message,
+            other => other.to_string(),
+        };
+        Error::Config { file: self.file.clone(), message }
+    }
+
+    /// The error of a calibration that has no rows to be fitted to.
+    pub fn no_rows_to_calibrate(&self) -> Error {
+        let message = "[calibration] needs validation rows and there are none, expected `split` or \
+                       `validation` in [data]";
+        Error::Config { file: self.file.clone(), message: message.to_owned() }
+    }
+
+    /// What files and features say must go together before a file is read.
+    fn check_columns(&self) -> Result<()> {
+        self.data.check()?;
+        SchemaFitter::new(SchemaSpec::new(self.features.clone(), self.labels()?))?;
+        Ok(())
     }
 
     /// A truth is of an output that there is, once.
@@ -344,6 +377,20 @@ impl RunConfig {
     pub fn labels(&self) -> Result<Vec<LabelSpec>> {
         Ok(self.model_spec("towers")?.labels()?)
     }
+}
+
+/// Of a number that no type holds, the message names a type of the program: what a user is told.
+fn too_large(message: &str, text: &str) -> Option<String> {
+    let (_, rest) = message.split_once("integer `")?;
+    let (number, rest) = rest.split_once('`')?;
+    if !(rest.starts_with(" as i128") || rest.starts_with(" as u128")) {
+        return None;
+    }
+    let at = text.lines().position(|line| line.replace('_', "").contains(number));
+    let line = at.and_then(|at| text.lines().nth(at)).unwrap_or_default();
+    let (key, at) = (line.split('=').next().unwrap_or_default().trim(), at.map_or(0, |at| at + 1));
+    let expected = format!("expected a whole number of at most {}", i64::MAX);
+    Some(format!("line {at}: `{key}` is {number}, {expected}"))
 }
 
 fn each<T: serde::de::DeserializeOwned>(tables: Vec<toml::Table>, section: &str) -> Result<Vec<T>> {

@@ -170,6 +170,9 @@ pub fn measure(model: &Model, scored: &Scored) -> Result<Evaluation> {
     Ok(Evaluation { rows, loss, tasks, auc_macro, gauc_macro, calibration, truth })
 }
 
+// One mark for rows that are read and for rows that are measured.
+const _: () = assert!(mtl_feature::NO_GROUP == mtl_eval::NO_GROUP);
+
 /// What rows have beside labels and predictions.
 #[derive(Clone, Copy)]
 pub(crate) struct Beside<'a> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use mtl_data::Shuffle;
 use mtl_eval::{Measured, Summary};
-use mtl_feature::{FeatureTable, FittedFeature};
+use mtl_feature::{FeatureTable, FittedFeature, NO_GROUP};
 use mtl_model::Model;
 use serde::Serialize;
 
@@ -190,9 +190,13 @@ fn order(table: &FeatureTable, config: &ImportanceConfig, repeat: usize) -> Vec<
     }
 }
 
-/// The k-th place of a group gets the k-th row of the group that was drawn.
+/// The k-th place of a group gets the k-th row of the group that was drawn; a row without a group
+/// keeps its own.
 fn within(groups: &[u64], mut drawn: Vec<u32>) -> Vec<u32> {
-    let group = |row: &u32| groups[*row as usize];
+    let group = |&row: &u32| match groups[row as usize] {
+        NO_GROUP => (NO_GROUP, row),
+        group => (group, 0),
+    };
     let mut places: Vec<u32> = (0..drawn.len()).map(|row| row as u32).collect();
     places.sort_by_key(group);
     drawn.sort_by_key(group);
@@ -261,6 +265,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_row_without_a_group_keeps_its_values() {
+        let groups = [NO_GROUP, 3, NO_GROUP, 3, 3];
+        assert_eq!(within(&groups, vec![4, 2, 1, 0, 3]), [0, 4, 2, 1, 3]);
+    }
 
     proptest! {
         #[test]

@@ -13,6 +13,9 @@ pub struct Part {
     pub part: &'static str,
     /// Its rows.
     pub rows: usize,
+    /// Its rows that are in no group, since the column of groups is missing there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without_group: usize,
     /// Its labels, in the order of the schema.
     pub labels: Vec<LabelSummary>,
 }
@@ -45,10 +48,26 @@ pub fn summarise<R: RowSource>(train: &Part, dataset: &Dataset<R>) -> Result<Vec
     Ok(parts)
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What is to be said of rows that are in no group, the column of groups being `column`; `None` if there
+/// are none. `rows` are such as "test rows" or "rows of log.csv", with their number in no group.
+pub fn group_note(column: &str, rows: &[(usize, String)]) -> Option<String> {
+    let counts = rows.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, rows)| format!("{count} {rows}")).collect();
+    let counts = counts.join(" and ");
+    let said =
+        || format!("{counts} have no `{column}`: GAUC leaves them out, all else counts them");
+    (!counts.is_empty()).then(said)
+}
+
 /// Counts rows and labels that come in blocks.
 #[derive(Default)]
 pub(crate) struct PartCounter {
     rows: usize,
+    without_group: usize,
     /// Name, rows that carry it, sum.
     labels: Vec<(String, usize, f64)>,
 }
@@ -56,6 +75,7 @@ pub(crate) struct PartCounter {
 impl PartCounter {
     pub(crate) fn add(&mut self, table: &FeatureTable) {
         self.rows += table.n_rows();
+        self.without_group += table.n_without_group();
         if self.labels.is_empty() {
             self.labels = table.labels().iter().map(|(name, _)| (name.clone(), 0, 0.0)).collect();
         }
@@ -72,6 +92,7 @@ impl PartCounter {
             let mean = (labelled > 0).then(|| sum / labelled as f64);
             LabelSummary { label, labelled, mean }
         };
-        Part { part, rows: self.rows, labels: self.labels.into_iter().map(label).collect() }
+        let labels = self.labels.into_iter().map(label).collect();
+        Part { part, rows: self.rows, without_group: self.without_group, labels }
     }
 }

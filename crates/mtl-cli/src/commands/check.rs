@@ -2,7 +2,7 @@
 
 use mtl_esm::Nesting;
 use mtl_feature::LabelKind;
-use mtl_train::{Audit, ChainAudit, Contradiction, RunConfig, audit};
+use mtl_train::{Audit, ChainAudit, Contradiction, RunConfig, audit, group_note};
 
 use crate::args::CheckArgs;
 use crate::render;
@@ -11,13 +11,34 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> anyhow::Result<()> {
     let config = RunConfig::read(&args.config)?;
     let audit = audit(&config)?;
     if json {
-        return render::json(&audit);
+        render::json(&audit)?;
+    } else {
+        if config.data.stream {
+            say!("of each part that is streamed, the first block:");
+        }
+        print(&audit);
+        print_groups(&config, &audit);
+        audit.warnings.iter().for_each(|warning| say!("warning: {warning}"));
     }
-    if config.data.stream {
-        say!("of each part that is streamed, the first block:");
+    refused(&audit)
+}
+
+/// What `train` would end with is what this ends with, once all else is told.
+fn refused(audit: &Audit) -> anyhow::Result<()> {
+    match &audit.refusals[..] {
+        [] => Ok(()),
+        [one] => anyhow::bail!("{one}"),
+        [first, others @ ..] => anyhow::bail!("{first}; and: {}", others.join("; and: ")),
     }
-    print(&audit);
-    Ok(())
+}
+
+/// Rows that are in no group.
+fn print_groups(config: &RunConfig, audit: &Audit) {
+    let named = ["training rows", "validation rows", "test rows"].map(str::to_owned);
+    let rows: Vec<_> = audit.without_group.into_iter().zip(named).collect();
+    if let Some(note) = config.data.group.as_deref().and_then(|group| group_note(group, &rows)) {
+        say!("{note}");
+    }
 }
 
 fn print(audit: &Audit) {

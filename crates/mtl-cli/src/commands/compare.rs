@@ -10,7 +10,7 @@ use mtl_train::{
 use crate::args::CompareArgs;
 use crate::commands::methods::Method;
 use crate::commands::nesting::located;
-use crate::commands::{outputs, predictions};
+use crate::commands::{notes, outputs, predictions};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
 use crate::sources::{self, Models, Source};
@@ -134,10 +134,13 @@ fn compare_on(
         Some(folder) if args.write_predictions => predictions::write(folder, name, trained),
         _ => Ok(()),
     };
-    compare_and(data, &contenders, &seeds, watch, keep).map_err(|error| match &files {
-        Some(files) => located(error, files),
-        None => error,
-    })
+    let results =
+        compare_and(data, &contenders, &seeds, watch, keep).map_err(|error| match &files {
+            Some(files) => located(error, files),
+            None => error,
+        })?;
+    notes::groups_of_parts(&dataset.schema, &results.parts);
+    Ok(results)
 }
 
 /// Every model under every weighting; `equal` keeps the model's name, so that differences from

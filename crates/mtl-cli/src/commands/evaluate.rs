@@ -13,7 +13,7 @@ use crate::args::EvaluateArgs;
 use crate::commands::calibrate::print_changes;
 use crate::commands::explain::Explained;
 use crate::commands::nesting::{self, located_in};
-use crate::commands::outputs;
+use crate::commands::{notes, outputs};
 use crate::{commands, render};
 
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
@@ -30,6 +30,7 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
     let scored = Scored::of(&model, &rows)
         .map_err(|error| located_in(error.into(), &args.data, &options))?;
     nesting::note(&args.data, &scored);
+    notes::of_file(&args.data, model.schema(), &rows)?;
     let config = RunConfig::read(&args.model.join(commands::CONFIG))?;
     // A file of a log has no column of the truth, and is measured as logs are.
     let truth = config.truth_in(&args.data, &options)?;

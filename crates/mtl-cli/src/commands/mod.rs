@@ -13,6 +13,7 @@ pub(crate) mod inspect;
 pub(crate) mod kept;
 pub(crate) mod methods;
 pub(crate) mod nesting;
+pub(crate) mod notes;
 pub(crate) mod outputs;
 pub(crate) mod predict;
 pub(crate) mod predictions;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mtl_data::{ColumnWriter, encode_blocks};
-use mtl_feature::Targets;
+use mtl_feature::{Targets, UnseenCounts};
 use mtl_model::Scorer;
 use serde_json::json;
 
@@ -25,8 +25,10 @@ pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
     let mut scorer = Scorer::with_precision(Arc::clone(&model), args.precision.precision());
     let (mut file, mut rows) = (None::<ColumnWriter>, 0);
     let (data, schema) = (&args.data, model.schema());
+    let mut unseen = UnseenCounts::new(schema);
     encode_blocks(data, schema, &options, Targets::Ignored, BLOCK_ROWS, |table| {
         let predictions = scorer.score(&table)?;
+        unseen.add(&table);
         rows += table.n_rows();
         let mut columns = kept.next(table.n_rows())?;
         columns.extend(commands::predictions::columns(&predictions, &outputs));
@@ -37,6 +39,7 @@ pub(crate) fn run(args: &PredictArgs, json: bool) -> anyhow::Result<()> {
         Ok::<_, anyhow::Error>(())
     })?;
     file.map(ColumnWriter::finish).transpose()?;
+    commands::notes::unseen(data, &unseen);
     let names = [&args.keep[..], &outputs].concat();
     let out = args.out.display().to_string();
     if json {

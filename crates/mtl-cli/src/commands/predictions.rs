@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use mtl_data::write_columns;
-use mtl_feature::{RawColumn, TextColumn, Values};
+use mtl_feature::{NO_GROUP, RawColumn, TextColumn, Values};
 use mtl_model::Predictions;
 use mtl_train::{Finished, Scored};
 
@@ -26,7 +26,7 @@ pub(crate) fn columns<'a>(
 /// its metrics are made of: so that somebody else can compute them.
 ///
 /// `row` counts the reported rows from 0 in the order of the data; `group` is the same text for
-/// rows of the same group (a hash of its id); `label_<measure>` is what an output is measured
+/// rows of the same group (a hash of its id), empty of a row in no group; `label_<measure>` is what an output is measured
 /// against, empty where a row does not count.
 pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow::Result<()> {
     let Finished { name, seed, model, rows } = trained;
@@ -38,7 +38,9 @@ pub(crate) fn write(folder: &Path, data: &str, trained: Finished<'_>) -> anyhow:
     if let Some(groups) = groups {
         let mut texts = TextColumn::new();
         groups.iter().for_each(|group| texts.push(&format!("{group:016x}")));
-        written.push(("group".to_owned(), RawColumn::new(Values::Text(texts))));
+        let missing = groups.iter().map(|&group| group == NO_GROUP).collect();
+        let texts = RawColumn::with_missing(Values::Text(texts), Some(missing));
+        written.push(("group".to_owned(), texts));
     }
     if let Some(weights) = weights {
         written.push(("weight".to_owned(), floats(weights.into_iter())));

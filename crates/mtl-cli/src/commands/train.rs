@@ -22,6 +22,7 @@ use crate::commands::calibrate::print_calibration;
 use crate::commands::evaluate::{print_explained, print_metrics};
 use crate::commands::explain::Explained;
 use crate::commands::nesting::located;
+use crate::commands::notes;
 use crate::commands::outputs::STATE;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::Bar;
@@ -44,13 +45,12 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let mut dataset = open_data(&config, args, before.as_ref())?;
     dataset.truth = config.truth(&dataset)?;
     if config.calibration.needs_rows() && dataset.validation.is_empty() {
-        let file = args.config.display();
-        let expected = "expected `split` or `validation` in [data]";
-        anyhow::bail!("{file}: [calibration] needs validation rows and there are none, {expected}");
+        return Err(config.no_rows_to_calibrate().into());
     }
     let name = spec.model.name.clone();
-    let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed)?;
-    mtl_model::check_memory(model.graph().layout(), config.train.copies(true))?;
+    let in_file = |error: mtl_model::Error| config.in_file(error.into());
+    let mut model = Model::new(spec, dataset.schema.clone(), config.train.seed).map_err(in_file)?;
+    mtl_model::check_memory(model.graph().layout(), config.train.copies(true)).map_err(in_file)?;
     if let (Some(file), Some(weights)) = (&args.init, &weights) {
         let read = mtl_export::read_safetensors(&mut model.params, weights);
         read.with_context(|| file.display().to_string())?;
@@ -83,13 +83,15 @@ pub(crate) fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let Measured { validation, test, explained } =
         measured(&model, &dataset, &config.truths, args)?;
     let Explained { segments, importance } = explained;
+    let parts = summarise(&train, &dataset)?;
+    notes::groups_of_parts(&dataset.schema, &parts);
     let trained = Trained {
         gates: gates(&model, &*looked_at)?,
         model: name,
         version: env!("CARGO_PKG_VERSION"),
         parameters: model.n_parameters(),
         seed: config.train.seed,
-        parts: summarise(&train, &dataset)?,
+        parts,
         history,
         calibration,
         validation,

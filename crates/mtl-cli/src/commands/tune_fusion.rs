@@ -6,11 +6,13 @@ use mtl_train::{FusionForm, RankMetric, Ranking, TuneConfig, Tuned, tune_fusion}
 
 use crate::args::{FormulaForm, RankBy, TuneFusionArgs};
 use crate::commands::nesting::located_in;
+use crate::commands::notes;
 use crate::{commands, render};
 
 pub(crate) fn run(args: &TuneFusionArgs, json: bool) -> anyhow::Result<()> {
     let (model, options) = commands::open(&args.model)?;
     let rows = commands::labelled(&model, &options, &args.data)?;
+    notes::of_file(&args.data, model.schema(), &rows)?;
     let tuned = tune_fusion(&model, &rows, &config(args)?)
         .map_err(|error| located_in(error.into(), &args.data, &options))?;
     write_fusion(&args.model, &tuned.best.fusion)?;

@@ -166,3 +166,57 @@ fn what_is_in_the_data_is_told_and_a_leak_is_found() {
     );
     home.mtl("check nowhere.toml").fails("nowhere.toml: No such file");
 }
+
+#[test]
+fn what_train_refuses_is_refused_by_check() {
+    let home = Home::new();
+    let of = |from: &str, to: &str| {
+        assert!(CONFIG.contains(from), "{from}");
+        home.write("wrong.toml", &CONFIG.replacen(from, to, 1));
+        home.mtl("check wrong.toml")
+    };
+    for (from, to, expected) in [
+        ("name = \"mmoe\"", "name = \"star\"", "wrong.toml: [model] `star` needs `domain`"),
+        ("name = \"mmoe\"", "name = \"aitm\"", "wrong.toml: "),
+        ("name = \"mmoe\"", "name = \"star\"\ndomain = \"price\"", "wrong.toml: "),
+        (
+            "[model]",
+            "[chain]\n[[chain.event]]\nname = \"view\"\nfrom = \"impression\"\ntower = \"view\"\nlabel = \"buy\"\n\
+             output = \"p_click\"\n[model]",
+            "p_click",
+        ),
+        ("tower_units = [8]", "tower_units = [1000000, 1000000]", "GiB of memory"),
+    ] {
+        let said = of(from, to).refused(expected);
+        assert!(said.contains("training rows, "), "what was found is told all the same: {said}");
+        let refused = home.mtl("train wrong.toml --out m");
+        refused.fails(expected);
+        // How much memory is free changes from run to run.
+        let same = of(from, to).stderr() == refused.stderr();
+        assert!(same || expected.contains("GiB"), "{}", refused.stderr());
+    }
+    let said = of("tower_units = [8]", "tower_units = [1000000, 1000000]").stderr();
+    assert!(said.contains("tower.1.weight` of 1000000 × 1000000 (fewer units"), "{said}");
+    // What compares without a name is no error.
+    let said = of("name = \"mmoe\"\n", "").ok();
+    assert!(said.contains("warning: wrong.toml: [model] has no `name`"), "{said}");
+    // A key that nobody set is not spoken of.
+    let said = of("transform = \"quantiles\"\nbuckets = 5\n", "transform = \"quantiles\"\n");
+    said.fails("wrong.toml: feature `age`: `buckets` is not given");
+}
+
+#[test]
+fn labels_that_there_are_none_of_or_one_of() {
+    let home = Home::new();
+    let mut all = rows(300);
+    for row in &mut all {
+        row[6] = "0".to_owned();
+        row[7].clear();
+    }
+    home.write("log.csv", &csv(&all));
+    let ran = home.mtl("check run.toml");
+    let expected = "task `rating`: no training row has a label, expected at least 1";
+    let said = ran.refused(expected);
+    assert!(said.contains("warning: buy: every label of the training rows is 0"), "{said}");
+    home.mtl("train run.toml --out m").fails(expected);
+}

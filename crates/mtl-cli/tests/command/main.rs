@@ -19,6 +19,7 @@ mod interrupt;
 mod life;
 mod look;
 mod memory;
+mod noted;
 mod outputs;
 mod report;
 mod resume;

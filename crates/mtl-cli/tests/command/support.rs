@@ -142,6 +142,15 @@ impl Ran {
         serde_json::from_str(&self.ok()).unwrap()
     }
 
+    /// It said what it found and failed with code 2 and one line that has this in it; its standard output.
+    pub(crate) fn refused(&self, expected: &str) -> String {
+        let error = self.stderr();
+        assert_eq!(self.output.status.code(), Some(2), "{}: {error}", self.arguments);
+        assert!(error.starts_with("error: ") && error.contains(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{}: {error}", self.arguments);
+        String::from_utf8(self.output.stdout.clone()).unwrap()
+    }
+
     /// It failed with code 2, nothing on standard output, and one line that has this in it.
     pub(crate) fn fails(&self, expected: &str) {
         let error = self.stderr();

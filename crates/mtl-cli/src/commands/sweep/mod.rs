@@ -20,7 +20,7 @@ use mtl_train::{
 use self::candidates::{Candidate, candidates};
 use crate::args::SweepArgs;
 use crate::commands::nesting::located;
-use crate::commands::outputs;
+use crate::commands::{notes, outputs};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Bar, Notes};
 use crate::{commands, one_line, render};
@@ -82,6 +82,7 @@ pub(crate) fn run(args: &SweepArgs, json: bool) -> anyhow::Result<()> {
         sweep.mark_front();
         save(&sweep, args)?;
     }
+    notes::groups_of_parts(&dataset.schema, &sweep.parts);
     let is_whole = sweep.interrupted.is_empty();
     if !is_whole {
         save(&sweep, args)?;
