@@ -1,5 +1,6 @@
 //! Looking at a model's folder for a new one.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,7 +30,8 @@ pub(crate) async fn watch(app: Arc<App>, folder: PathBuf, every: Duration) {
         let now = stamp(&folder);
         if now != loaded && now == before {
             if let Err(problem) = load_again(Arc::clone(&app)).await {
-                eprintln!("{}: {}", folder.display(), problem.message);
+                // If nobody reads standard error any more, whoever sends requests is served all the same.
+                let _ = writeln!(io::stderr(), "{}: {}", folder.display(), problem.message);
             }
             loaded.clone_from(&now);
         }

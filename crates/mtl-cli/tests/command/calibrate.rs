@@ -71,8 +71,8 @@ fn a_map_stays_where_there_is_nothing_to_fit_another_to() {
         table.map(str::to_owned).unwrap_or_else(|| panic!("{output} is not in {text}"))
     };
     let after = home.text("m/calibration.toml");
-    assert_eq!(of(&after, "p_buy"), of(&before, "p_buy"));
-    assert_ne!(of(&after, "p_click"), of(&before, "p_click"));
+    assert_eq!(of(&after, "outputs.p_buy"), of(&before, "outputs.p_buy"));
+    assert_ne!(of(&after, "outputs.p_click"), of(&before, "outputs.p_click"));
     // What never was cannot stay.
     home.mtl("calibrate m --data one.csv --method none").ok();
     let text = home.mtl("calibrate m --data one.csv --method platt").ok();

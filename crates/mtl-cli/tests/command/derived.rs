@@ -202,7 +202,7 @@ fn what_is_derived_is_checked_evaluated_exported_and_served() {
     for (line, score) in
         home.text("p.csv").lines().skip(1).zip(answer["scores"].as_array().unwrap())
     {
-        let (buy, click) = line.split_once(',').unwrap();
+        let (click, buy) = line.split_once(',').unwrap();
         for (name, predicted) in [("p_buy", buy), ("p_click", click)] {
             let served = score[name].as_f64().unwrap();
             assert!((served - predicted.parse::<f64>().unwrap()).abs() < 1e-6, "{name}: {answer}");
@@ -245,7 +245,7 @@ fn a_cross_whose_columns_no_other_feature_reads_is_served() {
         let scores = answer["scores"].as_array().unwrap();
         assert!(scores.len() >= 2 && scores[0]["p_click"] != scores[1]["p_click"], "{answer}");
         for (score, line) in scores.iter().zip(home.text("p.csv").lines().skip(1)) {
-            let (buy, click) = line.split_once(',').unwrap();
+            let (click, buy) = line.split_once(',').unwrap();
             for (name, predicted) in [("p_buy", buy), ("p_click", click)] {
                 let difference = score[name].as_f64().unwrap() - predicted.parse::<f64>().unwrap();
                 assert!(difference.abs() < 1e-6, "{name}: {line} {score}");
