@@ -29,8 +29,13 @@ use crate::{Calibration, Error, Fusion, Model, ModelSpec, Result};
 const SPEC: &str = "model.toml";
 const SCHEMA: &str = "schema.bin";
 const WEIGHTS: &str = "weights.bin";
-const CALIBRATION: &str = "calibration.toml";
-const FUSION: &str = "fusion.toml";
+/// What is fitted to a model's probabilities, in its folder.
+pub const CALIBRATION_FILE: &str = "calibration.toml";
+/// The formula that ranks by a model's outputs, in its folder.
+pub const FUSION_FILE: &str = "fusion.toml";
+
+/// The files of a model's folder that are the model.
+pub const MODEL_FILES: [&str; 5] = [SPEC, SCHEMA, WEIGHTS, CALIBRATION_FILE, FUSION_FILE];
 
 /// Kinds of checkpoint, so that one file cannot pass for another.
 const SCHEMA_KIND: &str = "mtl schema";
@@ -90,7 +95,7 @@ pub(crate) fn write_model(
     text.push_str(&toml::to_string(&Manifest { files: Some(own) }).map_err(in_spec)?);
     let mut files = vec![(SPEC, text.as_bytes()), (SCHEMA, &schema[..]), (WEIGHTS, &weights[..])];
     if let Some(text) = &calibration {
-        files.push((CALIBRATION, text.as_bytes()));
+        files.push((CALIBRATION_FILE, text.as_bytes()));
     }
     files.extend_from_slice(more);
     write_folder_of(folder, &files, there)
@@ -148,7 +153,7 @@ pub(crate) fn read_calibration(
     spec: &ModelSpec,
     weights: &str,
 ) -> Result<Calibration> {
-    let path = folder.join(CALIBRATION);
+    let path = folder.join(CALIBRATION_FILE);
     if !path.exists() {
         return Ok(Calibration::default());
     }
@@ -190,7 +195,7 @@ pub(crate) fn write_calibration(
                        run `mtl calibrate` again";
         return Err(in_file(&folder.join(WEIGHTS), message));
     }
-    let path = folder.join(CALIBRATION);
+    let path = folder.join(CALIBRATION_FILE);
     match calibration_text(folder, calibration, &present)? {
         Some(text) => {
             checkpoint::write_atomic(&path, text.as_bytes()).map_err(|e| in_file(&path, e))
@@ -205,7 +210,7 @@ pub(crate) fn write_calibration(
 /// # Errors
 /// [`Error::Folder`] for one that cannot be read or does not fit the model.
 pub fn read_fusion(folder: &Path, model: &Model) -> Result<Option<Fusion>> {
-    let path = folder.join(FUSION);
+    let path = folder.join(FUSION_FILE);
     if !path.exists() {
         return Ok(None);
     }
@@ -220,7 +225,7 @@ pub fn read_fusion(folder: &Path, model: &Model) -> Result<Option<Fusion>> {
 /// # Errors
 /// [`Error::Folder`], naming the file.
 pub fn write_fusion(folder: &Path, fusion: &Fusion) -> Result<()> {
-    let path = folder.join(FUSION);
+    let path = folder.join(FUSION_FILE);
     let text = toml::to_string(fusion).map_err(|error| in_file(&path, error))?;
     checkpoint::write_atomic(&path, text.as_bytes()).map_err(|error| in_file(&path, error))
 }
@@ -235,7 +240,7 @@ fn calibration_text(
     }
     let weights = Some(weights.to_owned());
     let text = toml::to_string(&SavedCalibration { weights, outputs: calibration.clone() });
-    text.map(Some).map_err(|error| in_file(&folder.join(CALIBRATION), error))
+    text.map(Some).map_err(|error| in_file(&folder.join(CALIBRATION_FILE), error))
 }
 
 /// Checks that a model can be written to `folder`, and makes the folders above it: worth asking
@@ -253,7 +258,7 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
         return Err(in_file(folder, "is a file, expected a folder or nothing"));
     }
     let has_files = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if has_files && !folder.join(SPEC).exists() {
+    if has_files && !is_model(folder) {
         let message = format!("has files but no `{SPEC}`, expected a model to replace, or nothing");
         return Err(in_file(folder, message));
     }
@@ -261,6 +266,11 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
     let writable =
         fs::create_dir_all(&parent).and_then(|()| tempfile::tempfile_in(&parent).map(drop));
     writable.map_err(|error| in_file(folder, format!("cannot be written: {error}")))
+}
+
+/// Whether a folder is a model's.
+pub fn is_model(folder: &Path) -> bool {
+    folder.join(SPEC).exists()
 }
 
 /// Writes files into a new folder beside `folder`, then puts it in its place: a reader sees the

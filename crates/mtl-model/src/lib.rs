@@ -16,7 +16,10 @@ mod task;
 pub use assemble::{Assembled, assemble};
 pub use calibration::Calibration;
 pub use error::{Error, Result};
-pub use folder::{prepare_folder, read_fusion, write_folder, write_fusion};
+pub use folder::{
+    CALIBRATION_FILE, FUSION_FILE, MODEL_FILES, is_model, prepare_folder, read_fusion,
+    write_folder, write_fusion,
+};
 pub use fusion::{Fusion, MAX_EXPONENT, MAX_WEIGHT};
 pub use measure::{Labels, Measure, Space, add_to_nesting, labels_of};
 pub use memory::check_memory;

@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mtl_model::MODEL_FILES;
+
 use crate::http::{App, load_again};
 
-/// The files whose change means another model.
-const FILES: [&str; 5] =
-    ["model.toml", "schema.bin", "weights.bin", "calibration.toml", "fusion.toml"];
-
-/// When each file was last written.
+/// When each of a model's files was last written: another time means another model.
 fn stamp(folder: &Path) -> Vec<Option<(SystemTime, u64)>> {
     let of = |name: &&str| {
         let metadata = std::fs::metadata(folder.join(name)).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     };
-    FILES.iter().map(of).collect()
+    MODEL_FILES.iter().map(of).collect()
 }
 
 /// Loads the model again whenever its files have changed and then been left alone for one look. A

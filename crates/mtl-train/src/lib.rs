@@ -54,7 +54,7 @@ pub use last_good::LastGood;
 pub use loss_config::{LossConfig, SharedParameters};
 pub use missing::{MissingPoint, MissingRuns};
 pub use monitor::Monitor;
-pub use nesting::{check_nesting, check_test_rows, nesting_note};
+pub use nesting::{check_nesting, check_test_rows, nesting_note, nesting_refusal};
 pub use observer::{Observer, Silent};
 pub use results::{Cell, Delta, ModelResults, Results, RunResults, Spread};
 pub use resume::{Checkpoint, TrainingState};

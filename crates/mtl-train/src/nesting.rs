@@ -39,6 +39,23 @@ pub fn nesting_note(rows: &str, Violation { event, without, count, .. }: &Violat
     format!("{count} {rows} have `{event}` without `{without}` and count as not `{event}`")
 }
 
+/// What is to be said of a violation that the policy `error` does not take, where the first of such rows is
+/// in a file; `part` is which rows they are among, if that is known.
+pub fn nesting_refusal((file, row): (&str, u64), part: Option<&str>, found: &Violation) -> String {
+    let Violation { event, without, count, .. } = found;
+    let which = part.map_or(String::new(), |part| format!("{part} "));
+    let others = match count - 1 {
+        0 => format!("it is the only {which}row like this"),
+        1 => format!("1 more {which}row is like this"),
+        n => format!("{n} more {which}rows are like this"),
+    };
+    format!(
+        "{file}: row {row}: `{event}` happened and `{without}` did not, which lies on every path to \
+         it: expected labels that nest ({others}; nesting = \"multiply\" in [chain] would take them \
+         for rows without `{event}`)"
+    )
+}
+
 /// [`fit`](crate::fit) looks at the rows that train and validate; this at those that test, before
 /// anything is trained. What is to be noted of them.
 ///

@@ -2,11 +2,12 @@
 //! being of use: found without training.
 
 use mtl_data::Dataset;
-use mtl_esm::Nesting;
+use mtl_esm::{Nesting, Violation};
 use mtl_model::{Measure, ModelSpec, assemble, check_memory, labels_of};
 
 use crate::audit::ChainAudit;
-use crate::{Result, RunConfig};
+use crate::survey::unlabelled;
+use crate::{Result, RunConfig, nesting_refusal};
 
 /// What was found.
 pub(crate) struct Readiness {
@@ -69,9 +70,9 @@ impl Readiness {
             let of_rows =
                 if config.data.stream { "the rows looked at" } else { "the training rows" };
             match first {
-                None if weight > 0.0 && !config.data.stream => self.refusals.push(format!(
-                    "task `{name}`: no training row has a label, expected at least 1"
-                )),
+                None if weight > 0.0 && !config.data.stream => {
+                    self.refusals.push(unlabelled(&name).to_string());
+                }
                 None => self.warnings.push(format!("{name}: none of {of_rows} has a label")),
                 Some(first) if kind == mtl_feature::LabelKind::Binary => {
                     if known().all(|label| label == first) {
@@ -91,11 +92,13 @@ impl Readiness {
         let refused = chain.filter(|chain| chain.policy == Nesting::Error);
         let first = refused.and_then(|chain| chain.violations.first());
         self.refusals.extend(first.map(|found| {
-            format!(
-                "{}: row {}: `{}` happened and `{}` did not, which lies on every path to it: expected \
-                 labels that nest, or nesting = \"multiply\" in [chain]",
-                found.file, found.row, found.event, found.without
-            )
+            let violation = Violation {
+                event: found.event.clone(),
+                without: found.without.clone(),
+                count: found.rows,
+                first_row: found.row,
+            };
+            nesting_refusal((&found.file, found.row), Some(found.part), &violation)
         }));
     }
 }

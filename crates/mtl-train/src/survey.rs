@@ -91,12 +91,11 @@ fn check_groups(model: &Model, block: &FeatureTable) -> Result<()> {
     }
 }
 
-fn check_labelled(unlabelled: &[Measure]) -> Result<()> {
-    match unlabelled.first() {
-        None => Ok(()),
-        Some(Measure { name, .. }) => {
-            let problem = "no training row has a label, expected at least 1";
-            Err(Error::Data(format!("task `{name}`: {problem}")))
-        }
-    }
+fn check_labelled(without: &[Measure]) -> Result<()> {
+    without.first().map_or(Ok(()), |Measure { name, .. }| Err(unlabelled(name)))
+}
+
+/// A task that nothing can be learnt of.
+pub(crate) fn unlabelled(task: &str) -> Error {
+    Error::Data(format!("task `{task}`: no training row has a label, expected at least 1"))
 }

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use mtl_data::{DataConfig, Part, Place, ReadOptions, place_in, place_of};
-use mtl_esm::Violation;
-use mtl_train::{Error, Scored, nesting_note};
+use mtl_train::{Error, Scored, nesting_note, nesting_refusal};
 
 /// The error that training gave; if labels do not nest as the chain does, with the file and the row
 /// of the first that does not, which training does not know.
@@ -29,22 +28,11 @@ fn with_place(
         Some(Error::Nesting { part, violation }) => Some((*part, violation.clone())),
         _ => None,
     });
-    let Some((part, Violation { event, without, count, first_row })) = nesting else {
-        return error;
-    };
-    let Some(place) = place(part, first_row) else { return error };
-    let (file, row) = (place.file.display(), place.row);
-    let which = part.map_or(String::new(), |part| format!("{} ", part.adjective()));
-    let others = match count - 1 {
-        0 => format!("it is the only {which}row like this"),
-        1 => format!("1 more {which}row is like this"),
-        n => format!("{n} more {which}rows are like this"),
-    };
-    anyhow::anyhow!(
-        "{file}: row {row}: `{event}` happened and `{without}` did not, which lies on every path to \
-         it: expected labels that nest ({others}; nesting = \"multiply\" in [chain] would take them \
-         for rows without `{event}`)"
-    )
+    let Some((part, violation)) = nesting else { return error };
+    let Some(place) = place(part, violation.first_row) else { return error };
+    let file = place.file.display().to_string();
+    let line = nesting_refusal((&file, place.row), part.map(Part::adjective), &violation);
+    anyhow::anyhow!(line)
 }
 
 /// What is to be noted of the rows of a file.

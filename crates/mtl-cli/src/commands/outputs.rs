@@ -3,40 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
-
-/// What says that a folder is a model's.
-const SPEC: &str = "model.toml";
-
-/// What is fitted to a model's probabilities, in its folder.
-pub(crate) const CALIBRATION: &str = "calibration.toml";
-
-/// The formula that ranks by a model's outputs, in its folder.
-pub(crate) const FUSION: &str = "fusion.toml";
+use mtl_model::{MODEL_FILES, is_model};
 
 /// The state from which training can be resumed, in a model's folder.
 pub(crate) const STATE: &str = "training.bin";
 
-/// All that commands write into a model's folder. Whatever else is there is the user's own.
-const MODEL_FILES: [&str; 9] = [
-    SPEC,
-    "schema.bin",
-    "weights.bin",
-    CALIBRATION,
-    FUSION,
-    STATE,
-    super::CONFIG,
-    super::METRICS,
-    super::REPORT,
-];
+/// What commands write into a model's folder beside the model. Whatever else is there is the user's own.
+const BESIDE: [&str; 4] = [STATE, super::CONFIG, super::METRICS, super::REPORT];
+
+/// All that commands write into a model's folder.
+fn model_files() -> impl Iterator<Item = &'static str> {
+    MODEL_FILES.into_iter().chain(BESIDE)
+}
 
 /// Whether a file of that name in a model's folder is one that commands write.
 pub(crate) fn is_of_model(name: &str) -> bool {
-    MODEL_FILES.contains(&name)
+    model_files().any(|file| file == name)
 }
 
 /// Refuses a `--out` that is a file of the model in `folder`, by whatever path.
 pub(crate) fn check_beside_model(out: &Path, folder: &Path) -> anyhow::Result<()> {
-    let file = MODEL_FILES.iter().map(|name| folder.join(name)).find(|file| is_same(out, file));
+    let file = model_files().map(|name| folder.join(name)).find(|file| is_same(out, file));
     match file {
         Some(_) => bail!(
             "--out {} is a file of the model in {}, expected another",
@@ -56,7 +43,7 @@ pub(crate) fn check_beside_data(out: &Path, data: &Path) -> anyhow::Result<()> {
 
 /// Refuses a folder for results that is a model's, which has a page and numbers of its own.
 pub(crate) fn check_results(out: Option<&Path>) -> anyhow::Result<()> {
-    let Some(folder) = out.filter(|folder| folder.join(SPEC).exists()) else { return Ok(()) };
+    let Some(folder) = out.filter(|folder| is_model(folder)) else { return Ok(()) };
     let expected = "expected another folder for what is measured now";
     bail!("--out {} is a model's folder, {expected}", folder.display())
 }

@@ -1,7 +1,7 @@
 //! `mtl tune-fusion`: the formula that ranks best, for `mtl serve`.
 
 use anyhow::Context;
-use mtl_model::write_fusion;
+use mtl_model::{FUSION_FILE, write_fusion};
 use mtl_train::{FusionForm, RankMetric, Ranking, TuneConfig, Tuned, tune_fusion};
 
 use crate::args::{FormulaForm, RankBy, TuneFusionArgs};
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &TuneFusionArgs, json: bool) -> anyhow::Result<()> {
         return render::json(&tuned);
     }
     print(&tuned, model.schema().group().is_some());
-    say!("wrote {} to {}", tuned.best.fusion, args.model.join("fusion.toml").display());
+    say!("wrote {} to {}", tuned.best.fusion, args.model.join(FUSION_FILE).display());
     Ok(())
 }
 

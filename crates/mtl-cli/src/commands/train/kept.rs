@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::Context;
-use mtl_model::{Model, read_fusion};
+use mtl_model::{CALIBRATION_FILE, FUSION_FILE, Model, read_fusion};
 
-use crate::commands::outputs::{CALIBRATION, FUSION, is_of_model};
+use crate::commands::outputs::is_of_model;
 
 /// The user's own files and the formula, as far as it is one of the new model's outputs; and what is to be
 /// said of what does not stay.
@@ -25,10 +25,10 @@ impl Kept {
             return Ok(kept);
         }
         kept.add(folder, "").with_context(|| folder.display().to_string())?;
-        let (fusion, calibration) = (folder.join(FUSION), folder.join(CALIBRATION));
+        let (fusion, calibration) = (folder.join(FUSION_FILE), folder.join(CALIBRATION_FILE));
         match read_fusion(folder, model) {
             Ok(None) => {}
-            Ok(Some(_)) => kept.files.push((FUSION.to_owned(), fusion)),
+            Ok(Some(_)) => kept.files.push((FUSION_FILE.to_owned(), fusion)),
             Err(error) => kept.notes.push(format!(
                 "{error}; the formula is dropped, and `mtl tune-fusion` searches for another"
             )),
